@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model as its users see it: numpy image in, segments with class and depth out."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from depthlab_core.checkpoint import Checkpoint, load_checkpoint
+from depthlab_core.config import ModelConfig, PostprocessConfig
+from depthlab_core.depth import focal_length_from_fov, metric_depth
+from depthlab_core.labels import VOID, LabelSet
+from depthlab_core.network import ModelOutput
+from depthlab_core.postprocess import panoptic_segmentation
+from depthlab_core.preprocess import check_image, image_to_tensor, input_geometry
+from depthlab_core.restore import restore
+from depthlab_core.segments import Segment, compute_segments
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model sees in one image; all maps have the image's height and width.
+
+    Attributes:
+        panoptic_map: int32 ``(H, W)``, ``category_id * label_divisor + instance_id``; -1 is void.
+        semantic_map: uint8 ``(H, W)``, category ids; every pixel has one.
+        id_map: uint16 ``(H, W)``, ``Segment.id``; 0 is void.
+        depth: float32 ``(H, W)``, metres along the camera's Z axis, NaN where unknown.
+        segments: In ascending order of their panoptic id.
+        focal_length: In pixels of the image; what depth was computed with.
+        focal_length_assumed: True where none was given.
+        timings: Milliseconds by stage: preprocess, network, postprocess, segments.
+    """
+
+    panoptic_map: npt.NDArray[np.int32]
+    semantic_map: npt.NDArray[np.uint8]
+    id_map: npt.NDArray[np.uint16]
+    depth: npt.NDArray[np.float32]
+    segments: list[Segment]
+    focal_length: float
+    focal_length_assumed: bool
+    timings: dict[str, float]
+
+
+class DepthLab:
+    """A loaded model.
+
+    ``postprocess`` may be replaced at any time; it holds from the next prediction on.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "auto") -> None:
+        """Take a checkpoint's network to a device.
+
+        Args:
+            checkpoint: From ``load_checkpoint``.
+            device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+        Raises:
+            ValueError: If the device does not exist.
+        """
+        self.device = choose_device(device)
+        self.config: ModelConfig = checkpoint.config
+        self.labels: LabelSet = checkpoint.labels
+        self.provenance = checkpoint.provenance
+        self.postprocess: PostprocessConfig = checkpoint.config.postprocess
+        network = checkpoint.network.to(memory_format=torch.channels_last)
+        self._network = network.to(self.device)
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str], device: str = "auto") -> DepthLab:
+        """Load a model.
+
+        Args:
+            name_or_path: A bundled name such as ``lite0``, or the path of a checkpoint.
+            device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+        Raises:
+            CheckpointError: If the checkpoint is missing, damaged or of another format.
+            ValueError: If the device does not exist.
+        """
+        return cls(load_checkpoint(name_or_path), device)
+
+    @property
+    def name(self) -> str:
+        """Name of the model's configuration."""
+        return self.config.name
+
+    def predict(
+        self, image: npt.NDArray[np.uint8], focal_length: float | None = None
+    ) -> Prediction:
+        """Find every segment of an image, with its class and depth.
+
+        Args:
+            image: uint8 ``(H, W, 3)``, RGB, 32x32 or more.
+            focal_length: Of the camera, in pixels of this image. Without it the field of view of
+                the model's ``InputConfig.default_horizontal_fov`` is assumed, and depth is right
+                but for that factor.
+
+        Raises:
+            ValueError: If the image has another type or shape, or the focal length is not a
+                positive number.
+        """
+        image = check_image(image)
+        height, width = image.shape[:2]
+        if focal_length is None:
+            focal = focal_length_from_fov(width, self.config.input.default_horizontal_fov)
+        elif np.isfinite(focal_length) and focal_length > 0:
+            focal = float(focal_length)
+        else:
+            raise ValueError(
+                f"focal_length: got {focal_length}, expected a positive number of pixels"
+            )
+        clock = _Clock(self.device)
+        geometry = input_geometry(height, width, self.config.input)
+        with torch.inference_mode():
+            tensor = image_to_tensor(image, geometry, self.config.input, self.device)
+            clock.lap("preprocess")
+            output = self._network(tensor)
+            clock.lap("network")
+            maps = self._maps(
+                output, height, width, geometry.input_focal_length(focal), self.postprocess
+            )
+            clock.lap("postprocess")
+        segments, id_map = compute_segments(
+            maps.panoptic_map, maps.depth, maps.class_probability, maps.center_heatmap, self.labels
+        )
+        clock.lap("segments")
+        return Prediction(
+            panoptic_map=maps.panoptic_map,
+            semantic_map=maps.semantic_map,
+            id_map=id_map,
+            depth=maps.depth,
+            segments=segments,
+            focal_length=focal,
+            focal_length_assumed=focal_length is None,
+            timings=clock.laps,
+        )
+
+    def _maps(
+        self,
+        output: ModelOutput,
+        height: int,
+        width: int,
+        input_focal_length: float,
+        config: PostprocessConfig,
+    ) -> _Maps:
+        output = restore(output, height, width)
+        logits = output.semantic_logits[0]
+        semantic_map = logits.argmax(dim=0)
+        panoptic_map, _ = panoptic_segmentation(
+            semantic_map,
+            output.center_heatmap[0, 0],
+            output.offset[0],
+            thing_ids=self.labels.thing_ids,
+            label_divisor=self.labels.label_divisor,
+            stuff_area=config.stuff_area_at(height, width),
+            threshold=config.center_threshold,
+            nms_kernel=config.nms_kernel,
+            top_k=config.top_k,
+        )
+        category = panoptic_map.div(self.labels.label_divisor, rounding_mode="floor")
+        category = category.where(panoptic_map != VOID, semantic_map).long()
+        log_probability = logits.gather(0, category[None])[0] - logits.logsumexp(dim=0)
+        depth = metric_depth(
+            output.depth[0, 0], self.config.network.depth, focal_length=input_focal_length
+        )
+        if self.config.network.depth.mask_undefined:
+            undefined = torch.tensor(self.labels.no_depth_ids, device=depth.device)
+            depth = depth.masked_fill(torch.isin(category, undefined), torch.nan)
+        return _Maps(
+            panoptic_map=_to_numpy(panoptic_map),
+            semantic_map=_to_numpy(semantic_map.to(torch.uint8)),
+            depth=_to_numpy(depth.float()),
+            class_probability=_to_numpy(log_probability.exp().float()),
+            center_heatmap=_to_numpy(output.center_heatmap[0, 0].float()),
+        )
+
+
+@dataclass(frozen=True)
+class _Maps:
+    panoptic_map: npt.NDArray[np.int32]
+    semantic_map: npt.NDArray[np.uint8]
+    depth: npt.NDArray[np.float32]
+    class_probability: npt.NDArray[np.float32]
+    center_heatmap: npt.NDArray[np.float32]
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the torch device of a name.
+
+    Args:
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        ValueError: If there is no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    count = torch.cuda.device_count()
+    known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{index}" for index in range(count))]
+    if device not in known:
+        raise ValueError(f"device: got {device!r}, expected auto or one of {', '.join(known)}")
+    return torch.device(device)
+
+
+class _Clock:
+    """Wall time by stage; on a GPU each lap waits until the stage is through."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.laps: dict[str, float] = {}
+        self._device = device
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1e3
+        self._last = now
+
+
+def _to_numpy(x: Tensor) -> npt.NDArray[Any]:
+    return x.cpu().numpy()
