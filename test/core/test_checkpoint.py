@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: round trip, and one clear error for everything that is not one."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from depthlab_core import CITYSCAPES, CheckpointError, build_network, load_checkpoint
+from depthlab_core import save_checkpoint as save
+from depthlab_core.model_zoo import LITE0
+
+
+def test_round_trip(lite0_checkpoint: Path) -> None:
+    loaded = load_checkpoint(lite0_checkpoint)
+    torch.manual_seed(0)
+    expected = build_network("lite0").state_dict()
+    state = loaded.network.state_dict()
+    assert list(state) == list(expected)
+    assert all(torch.equal(state[key], expected[key]) for key in expected)
+    assert (loaded.config, loaded.labels, loaded.provenance) == (LITE0, CITYSCAPES, {"seed": 0})
+    assert not loaded.network.training
+
+
+def test_half_precision_is_half_the_size_and_loads_as_float32(
+    tmp_path: Path, lite0_checkpoint: Path
+) -> None:
+    whole = load_checkpoint(lite0_checkpoint).network.state_dict()
+    save(tmp_path / "half.safetensors", whole, LITE0, CITYSCAPES, {}, half=True)
+    ratio = (tmp_path / "half.safetensors").stat().st_size / lite0_checkpoint.stat().st_size
+    assert 0.45 < ratio < 0.55
+    for key, value in load_checkpoint(tmp_path / "half.safetensors").network.state_dict().items():
+        assert value.dtype == whole[key].dtype
+        torch.testing.assert_close(value, whole[key], rtol=1e-3, atol=1e-6)
+
+
+def test_writing_leaves_no_partial_file(tmp_path: Path) -> None:
+    save(tmp_path / "a.safetensors", build_network("lite0").state_dict(), LITE0, CITYSCAPES, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_missing_file() -> None:
+    with pytest.raises(CheckpointError, match=r"model: got 'no/such', expected a checkpoint file"):
+        load_checkpoint("no/such")
+
+
+@pytest.mark.parametrize("length", [0, 4, 100, 60_000, 5_000_000])
+def test_truncated_file(tmp_path: Path, lite0_checkpoint: Path, length: int) -> None:
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(lite0_checkpoint.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(path)
+
+
+def test_another_file(tmp_path: Path) -> None:
+    path = tmp_path / "picture.safetensors"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" * 100)
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(path)
+
+
+def test_foreign_safetensors(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(2)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(CheckpointError, match="got format None, expected 'depthlab-1'"):
+        load_checkpoint(tmp_path / "foreign.safetensors")
+
+
+def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    state = build_network("lite0").state_dict()
+    del state["depth_head.predictor.bias"]
+    state["extra.weight"] = torch.zeros(1)
+    state["sem_seg_head.predictor.bias"] = torch.zeros(3)
+    save(tmp_path / "bad.safetensors", state, LITE0, CITYSCAPES, {})
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(tmp_path / "bad.safetensors")
+    text = str(caught.value)
+    assert "missing: depth_head.predictor.bias" in text
+    assert "unexpected: extra.weight" in text
+    assert "wrong shape: sem_seg_head.predictor.bias" in text
+
+
+def test_labels_must_fit_the_network(tmp_path: Path) -> None:
+    labels = dataclasses.replace(CITYSCAPES, categories=CITYSCAPES.categories[:11])
+    save(tmp_path / "a.safetensors", build_network("lite0").state_dict(), LITE0, labels, {})
+    with pytest.raises(CheckpointError, match="got 11 labels for 19 classes"):
+        load_checkpoint(tmp_path / "a.safetensors")

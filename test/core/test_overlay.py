@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The annotated image."""
+
+import math
+
+import numpy as np
+import pytest
+
+from depthlab_core import CITYSCAPES, Prediction, draw_prediction
+from depthlab_core.overlay import distance_color
+from depthlab_core.segments import compute_segments
+from depthlab_core.tags import Box, place_tag, tag_style
+
+
+def predict(panoptic_map: np.ndarray, depth: np.ndarray) -> Prediction:
+    ones = np.ones_like(depth)
+    segments, id_map = compute_segments(panoptic_map, depth, ones, ones, CITYSCAPES)
+    return Prediction(
+        panoptic_map=panoptic_map,
+        semantic_map=np.maximum(panoptic_map // 1000, 0).astype(np.uint8),
+        id_map=id_map,
+        depth=depth,
+        segments=segments,
+        focal_length=500.0,
+        focal_length_assumed=False,
+        timings={},
+    )
+
+
+def test_colour_of_distance() -> None:
+    near, middle, far = distance_color(3.0), distance_color(13.4), distance_color(60.0)
+    assert near[0] == 255
+    assert max(near[1:]) < 20
+    assert middle[1] == 255
+    assert max(middle[0], middle[2]) < 30
+    assert far[2] == 255
+    assert max(far[:2]) < 20
+    assert distance_color(0.1) == near
+    assert distance_color(1000.0) == far
+    assert len(set(distance_color(math.nan))) == 1
+
+
+def test_tints_outlines_and_leaves_void_alone() -> None:
+    panoptic = np.full((240, 320), -1, np.int32)
+    panoptic[120:, :160] = 0
+    panoptic[20:100, 20:150] = 13001
+    depth = np.full((240, 320), 3.0, np.float32)
+    image = np.full((240, 320, 3), 100, np.uint8)
+    drawn = draw_prediction(image, predict(panoptic, depth), CITYSCAPES)
+    assert (image == 100).all()
+    np.testing.assert_array_equal(drawn[5, 300], (100, 100, 100))
+    # The car at 3 m: half of the image, half of red.
+    red = distance_color(3.0)
+    np.testing.assert_allclose(drawn[90, 30], [50 + c / 2 for c in red], atol=1)
+    # The road: its class colour over the image.
+    road = CITYSCAPES.categories[0].color
+    np.testing.assert_allclose(drawn[230, 10], [65 + 0.35 * c for c in road], atol=1.5)
+    np.testing.assert_array_equal(drawn[20, 60], (255, 255, 255))
+
+
+def test_every_segment_is_tagged_and_tags_do_not_overlap() -> None:
+    style = tag_style(480, 640)
+    taken: list[Box] = []
+    for _ in range(12):
+        box = place_tag("person 10.0 m", (320, 240), taken, style, (480, 640))
+        assert box is not None
+        assert 0 <= box.left < box.right <= 640
+        assert 0 <= box.top < box.bottom <= 480
+        for other in taken:
+            apart = box.left >= other.right or other.left >= box.right
+            assert apart or box.top >= other.bottom or other.top >= box.bottom
+        taken.append(box)
+
+
+def test_no_room_no_tag() -> None:
+    assert place_tag("vegetation 100.0 m", (10, 10), [], tag_style(32, 32), (32, 32)) is None
+
+
+@pytest.mark.parametrize("size", [(32, 32), (360, 480), (1024, 2048)])
+def test_any_size(size: tuple[int, int]) -> None:
+    panoptic = np.zeros(size, np.int32)
+    panoptic[: size[0] // 2] = 10000
+    panoptic[size[0] // 4 : size[0] // 2, : size[1] // 3] = 13001
+    depth = np.full(size, 12.3, np.float32)
+    depth[panoptic == 10000] = np.nan
+    image = np.zeros((*size, 3), np.uint8)
+    drawn = draw_prediction(image, predict(panoptic, depth), CITYSCAPES)
+    assert drawn.shape == image.shape
+    assert drawn.dtype == np.uint8
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) >= 3
