@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every dependency is pinned, in one place, and the package's versions agree."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import os
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "requirements").glob("*.txt"))
+# name, optional extras, exact version, optional environment marker
+PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[a-z0-9,-]+\])?==([0-9][A-Za-z0-9.!+]*)(?: ?; ?(.+))?")
+
+
+def requirement_lines(path: Path) -> list[str]:
+    """Return the lines of ``path`` that name a requirement."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def normalised(name: str) -> str:
+    """Return a distribution's name in the form in which two names can be compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_requirement_files_are_there() -> None:
+    assert {path.name for path in FILES} == {
+        "constraints.txt",
+        "dev.txt",
+        "ros-jazzy-wheels.txt",
+        "runtime.txt",
+        "training.txt",
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_requirement_is_pinned_exactly(path: Path) -> None:
+    lines = requirement_lines(path)
+    assert lines
+    assert [line for line in lines if not PIN.fullmatch(line)] == []
+
+
+def test_no_name_is_pinned_in_two_places() -> None:
+    files = Counter()
+    for path in FILES:
+        names = {PIN.fullmatch(line).group(1) for line in requirement_lines(path)}
+        files.update(normalised(name) for name in names)
+    assert [name for name, count in files.items() if count > 1] == []
+
+
+def imported_modules() -> set[str]:
+    """Return the top-level names that this project's packages import from elsewhere."""
+    own = {"depthlab_core", "depthlab_ros", "training"}
+    names = set()
+    for path in (path for package in own for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names.add(node.module.partition(".")[0])
+    return names - own - set(sys.stdlib_module_names)
+
+
+@pytest.mark.skipif(
+    "ROS_DISTRO" in os.environ, reason="a ROS installation brings unpinned packages"
+)
+def test_every_import_is_pinned() -> None:
+    pinned = {
+        normalised(PIN.fullmatch(line).group(1))
+        for path in FILES
+        for line in requirement_lines(path)
+        # A message package may come with another; the rest is pinned by its own name.
+        if path.name != "constraints.txt" or line.startswith("ros-")
+    }
+    distributions = importlib.metadata.packages_distributions()
+    # What is not installed is optional, and comes with a ROS installation.
+    imported = (imported_modules() - {"depthlab_msgs"}) & set(distributions)
+    assert {"numpy", "rclpy", "torch"} <= imported
+    assert {
+        name
+        for name in imported
+        if pinned.isdisjoint(normalised(distribution) for distribution in distributions[name])
+    } == set()
+
+
+def test_what_a_ros_installation_brings_is_not_constrained() -> None:
+    names = {
+        PIN.fullmatch(line).group(1)
+        for line in requirement_lines(ROOT / "requirements/constraints.txt")
+    }
+    assert names.isdisjoint({"numpy", "opencv-python-headless"})
+
+
+def test_the_versions_agree() -> None:
+    versions = {
+        "package.xml": ElementTree.parse(ROOT / "package.xml").findtext("version"),
+        "msg/package.xml": ElementTree.parse(ROOT / "msg/package.xml").findtext("version"),
+        "setup.py": re.search(r'version="(.+)"', (ROOT / "setup.py").read_text()).group(1),
+    }
+    assert len(set(versions.values())) == 1, versions
