@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Play the images of a rosbag2, whether stored as sqlite3 or mcap, raw or compressed.
+
+``rosbags`` reads the files (rosbag2_py exists only on ROS installations); the messages inside are
+plain CDR, which rclpy itself decodes into the real ``sensor_msgs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rclpy.serialization import deserialize_message
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import Reader, ReaderError
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from depthlab_ros.camera_model import CameraModel
+from depthlab_ros.conversions import (
+    camera_model_from_msg,
+    image_from_compressed_msg,
+    image_from_msg,
+    stamp_to_ns,
+)
+from depthlab_ros.image_codec import ConversionError
+from depthlab_ros.one_line import one_line
+from depthlab_ros.sources import DEFAULT_RATE, SourceError, SourceFrame
+
+RAW = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+
+class BagSource:
+    """One image topic of a bag, with the CameraInfo beside it.
+
+    Args:
+        path: Bag folder, or one ``.mcap`` or ``.db3`` file.
+        topic: Image topic; empty = the first raw image topic, else the first compressed one.
+
+    Raises:
+        SourceError: If the bag cannot be read, or holds no such topic.
+    """
+
+    is_live = False
+
+    def __init__(self, path: Path, topic: str = "") -> None:
+        self._path = path
+        try:
+            with Reader(path) as reader:
+                self._image = _choose_image_topic(reader.connections, topic, path)
+                self._camera_info = _choose_camera_info_topic(reader.connections, self._image)
+                seconds = reader.duration * 1e-9
+        except SourceError:
+            raise
+        except Exception as error:  # the library lets parser and database errors through
+            raise SourceError(f"cannot read '{path}' as a rosbag2: {one_line(error)}") from None
+        count = self.frame_count = self._image.msgcount
+        self.rate = (count - 1) / seconds if count > 1 and seconds > 0.0 else DEFAULT_RATE
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the images with their recorded stamps, frames and calibration.
+
+        Raises:
+            SourceError: At a message that cannot be decoded.
+        """
+        start: int | None = None
+        try:
+            with Reader(self._path) as reader:
+                images = [c for c in reader.connections if c.topic == self._image.topic]
+                infos = [c for c in reader.connections if c.topic == self._camera_info]
+                # The first image usually lies before the first CameraInfo.
+                first = next(reader.messages(infos), None) if infos else None
+                camera = _decode_camera(first[2]) if first else None
+                for connection, received_ns, data in reader.messages(images + infos):
+                    if connection.msgtype == CAMERA_INFO:
+                        camera = _decode_camera(data)
+                        continue
+                    start = received_ns if start is None else start
+                    seconds = (received_ns - start) * 1e-9
+                    yield _decode(bytes(data), connection.msgtype, seconds, camera)
+        except ConversionError as error:
+            raise SourceError(f"bad image in '{self._path}': {error}") from None
+        except ReaderError as error:
+            raise SourceError(f"cannot go on reading '{self._path}': {one_line(error)}") from None
+
+
+def _decode_camera(data: bytes | memoryview) -> CameraModel:
+    return camera_model_from_msg(deserialize_message(bytes(data), CameraInfo))
+
+
+def _decode(data: bytes, msgtype: str, time: float, camera: CameraModel | None) -> SourceFrame:
+    if msgtype == RAW:
+        msg = deserialize_message(data, Image)
+        image = image_from_msg(msg)
+    else:
+        msg = deserialize_message(data, CompressedImage)
+        image = image_from_compressed_msg(msg)
+    return SourceFrame(image, time, stamp_to_ns(msg.header.stamp), msg.header.frame_id, camera)
+
+
+def _choose_image_topic(connections: list[Connection], topic: str, path: Path) -> Connection:
+    images = [c for kind in (RAW, COMPRESSED) for c in connections if c.msgtype == kind]
+    chosen = [c for c in images if c.topic == topic or not topic]
+    chosen = [c for c in chosen if c.msgcount] or chosen
+    if chosen:
+        return chosen[0]
+    present = ", ".join(sorted({c.topic for c in images})) or "none"
+    raise SourceError(
+        f"got bag '{path}' without image topic '{topic or 'of any name'}', it has: {present}"
+    )
+
+
+def _choose_camera_info_topic(connections: list[Connection], image: Connection) -> str | None:
+    """Return the CameraInfo topic next to the image topic, else the only one in the bag."""
+    infos = {c.topic for c in connections if c.msgtype == CAMERA_INFO}
+    parent = image.topic.removesuffix("/compressed").rpartition("/")[0]
+    if f"{parent}/camera_info" in infos:
+        return f"{parent}/camera_info"
+    return infos.pop() if len(infos) == 1 else None

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m depthlab_ros.demo``: camera player and node as two processes, results in files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+
+from depthlab_ros.child_process import run_child
+from depthlab_ros.progress import show_progress
+from depthlab_ros.recorder import Recorder
+from depthlab_ros.recording import Recording, Summary
+from depthlab_ros.sources import SourceError, is_device, open_source
+
+# Importing torch and loading a model takes minutes on a machine that is busy with other things.
+START_TIMEOUT_S = 180.0
+ASK_AGAIN_S = 2.0
+QUIET_S = 2.0
+LONGEST_DRAIN_S = 30.0
+
+
+class DemoError(Exception):
+    """Why the demo cannot go on; one line for the user."""
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the command line's values."""
+    parser = argparse.ArgumentParser(
+        prog="python -m depthlab_ros.demo",
+        description="Play a source through depthlab_node over ROS 2 and record what comes out.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--source", required=True, help="video, image folder, rosbag2, /dev/video0 or its number")
+    add("--out", type=Path, default=Path("out/demo"), help="folder for the results")
+    add("--duration", type=float, default=30.0, help="seconds to play; 0 = the whole source")
+    add("--rate", type=float, default=0.0, help="frames per second; 0 = the source's own")
+    add("--horizontal-fov-deg", type=float, default=0.0, help="of the camera; 0 = unknown")
+    add("--model", default="lite0", help="bundled model, or path of a checkpoint")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo."""
+    options = parse_arguments(arguments)
+    _keep_to_ourselves()
+    try:
+        seconds = _expected_seconds(options)
+        with _ros(), Recording(options.out) as recording:
+            _run(options, recording, seconds)
+            summary = recording.write_overview()
+    except (DemoError, SourceError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(format_summary(summary, options.out))
+    return 0
+
+
+def format_summary(summary: Summary, folder: Path) -> str:
+    """Return the figures and files as a table of at most 80 columns, bar a long folder name."""
+    rows = [
+        ("frames in", f"{summary.frames_in}"),
+        ("frames out", f"{summary.frames_out} ({summary.dropped} dropped: newest frame wins)"),
+        ("rate", f"{summary.fps:.1f} frames/s"),
+        (
+            "latency",
+            f"{summary.latency_ms_p50:.0f} ms median, {summary.latency_ms_p95:.0f} ms p95",
+        ),
+        ("segments", f"{summary.segments_per_frame:.1f} per frame"),
+        ("model", f"{Path(summary.model).name} on {summary.device}"),
+        ("results", f"{folder}/"),
+    ]
+    rows += [("", name) for name in sorted(p.name for p in folder.iterdir() if p.is_file())]
+    return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def _run(options: argparse.Namespace, recording: Recording, seconds: float | None) -> None:
+    recorder = Recorder(recording)
+    try:
+        node_parameters = {
+            "model": options.model,
+            "device": options.device,
+            "autostart": False,
+        }
+        with run_child("node", node_parameters) as node:
+            _bring_up(recorder, node, options.model)
+            player_parameters = {
+                "source": options.source,
+                "duration": options.duration,
+                "rate": options.rate,
+                "horizontal_fov_deg": options.horizontal_fov_deg,
+                "wait_for_subscribers": 2,  # the node and the recorder
+            }
+            with run_child("player", player_parameters) as player:
+                _record(recorder, recording, node, player, seconds)
+    finally:
+        recorder.destroy_node()
+    if not recording.frames_out:
+        raise DemoError("no frame came out of the node")
+
+
+def _bring_up(recorder: Recorder, node: subprocess.Popen[bytes], model: str) -> None:
+    """Take the node through configure and activate, and wait until its topics are connected."""
+    print(f"starting depthlab_node with model {Path(model).name}", flush=True)
+    _wait_for(recorder, node, recorder.node_is_there, "did not start")
+    # A request sent before the node knows of this process is lost; this one may be sent again.
+    _wait_for(recorder, node, _Answered(recorder), "did not answer")
+    for request, failure in (
+        (recorder.request_configure, "could not load the model"),
+        (recorder.request_activate, "could not be activated"),
+    ):
+        answer = request()
+        _wait_for(recorder, node, answer.done, "did not answer")
+        if not answer.result().success:
+            raise DemoError(f"depthlab_node {failure}")
+    _wait_for(recorder, node, recorder.is_matched, "is not reachable over DDS")
+
+
+class _Answered:
+    """Asks for the node's state again and again; true once it has answered."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._answer = recorder.request_state()
+        self._asked = time.monotonic()
+
+    def __call__(self) -> bool:
+        if time.monotonic() - self._asked > ASK_AGAIN_S:
+            self._answer = self._recorder.request_state()
+            self._asked = time.monotonic()
+        return bool(self._answer.done())
+
+
+def _record(
+    recorder: Recorder,
+    recording: Recording,
+    node: subprocess.Popen[bytes],
+    player: subprocess.Popen[bytes],
+    seconds: float | None,
+) -> None:
+    """Take in what comes until the player has ended and the node has gone quiet."""
+    with show_progress(seconds) as show:
+        while player.poll() is None:
+            _check_alive(node)
+            rclpy.spin_once(recorder, timeout_sec=0.1)
+            show(recording)
+        if player.returncode:
+            raise DemoError("camera_player could not play the source")
+        start = last_news = time.monotonic()
+        count = recording.frames_out
+        # The last frame may still be in the model.
+        quiet = max(QUIET_S, 3e-3 * recording.summary().latency_ms_p95)
+        while time.monotonic() - last_news < quiet and time.monotonic() - start < LONGEST_DRAIN_S:
+            rclpy.spin_once(recorder, timeout_sec=0.1)
+            if recording.frames_out != count:
+                count, last_news = recording.frames_out, time.monotonic()
+            show(recording)
+
+
+def _expected_seconds(options: argparse.Namespace) -> float | None:
+    """Return how long the source will play, as far as that is known; fails early."""
+    limit = options.duration or None
+    if is_device(options.source):
+        return limit
+    source = open_source(options.source)
+    if source.frame_count is None:
+        return limit
+    length = source.frame_count / (options.rate or source.rate)
+    return min(length, limit) if limit else length
+
+
+@contextmanager
+def _ros() -> Iterator[None]:
+    rclpy.init()
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
+def _wait_for(
+    recorder: Recorder,
+    node: subprocess.Popen[bytes],
+    is_so: Callable[[], bool],
+    failure: str,
+) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not is_so():
+        _check_alive(node)
+        if time.monotonic() > deadline:
+            raise DemoError(f"depthlab_node {failure} within {START_TIMEOUT_S:.0f} s")
+        rclpy.spin_once(recorder, timeout_sec=0.1)
+
+
+def _check_alive(node: subprocess.Popen[bytes]) -> None:
+    if node.poll() is not None:
+        raise DemoError(f"depthlab_node ended with exit code {node.returncode}")
+
+
+def _keep_to_ourselves() -> None:
+    """Stay on this machine, out of a robot's way, unless the user has chosen a domain."""
+    if "ROS_DOMAIN_ID" not in os.environ:
+        # 1 to 101: the ids whose ports no Linux hands out for other purposes.
+        os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's own ROS node: brings ``depthlab_node`` up and records its topics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from depthlab_msgs.msg import SegmentArray
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+
+from depthlab_ros.conversions import image_from_msg, stamp_to_ns
+from depthlab_ros.recording import Recording
+
+# Deep enough that drawing out a pause of this process loses nothing.
+RECORD_QOS = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=200
+)
+
+
+class Recorder(Node):
+    """Feeds a ``Recording`` from the topics of camera and node.
+
+    Args:
+        recording: Where everything goes.
+        kwargs: Passed to ``rclpy.node.Node``.
+    """
+
+    def __init__(self, recording: Recording, **kwargs: Any) -> None:
+        super().__init__("demo_recorder", **kwargs)
+        self._recording = recording
+        self._change_state = self.create_client(ChangeState, "depthlab_node/change_state")
+        self._get_state = self.create_client(GetState, "depthlab_node/get_state")
+        self._segments = self.create_subscription(
+            SegmentArray, "segments", self._on_segments, RECORD_QOS
+        )
+        self._annotated = self.create_subscription(
+            Image, "image_annotated", self._on_annotated, RECORD_QOS
+        )
+        self._cameras = self.create_subscription(
+            CameraInfo, "camera_info", self._on_camera_info, RECORD_QOS
+        )
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def node_is_there(self) -> bool:
+        """Return whether the services of ``depthlab_node`` are known here."""
+        return all(c.service_is_ready() for c in (self._change_state, self._get_state))
+
+    def request_state(self) -> Any:
+        """Ask for the node's state; returns the future of the answer."""
+        return self._get_state.call_async(GetState.Request())
+
+    def request_configure(self) -> Any:
+        """Ask the node to load its model; returns the future of the answer."""
+        return self._request(Transition.TRANSITION_CONFIGURE)
+
+    def request_activate(self) -> Any:
+        """Ask the node to start; returns the future of the answer."""
+        return self._request(Transition.TRANSITION_ACTIVATE)
+
+    def is_matched(self) -> bool:
+        """Return whether both outputs of the node are connected to this recorder."""
+        return all(s.get_publisher_count() > 0 for s in (self._segments, self._annotated))
+
+    def _request(self, transition: int) -> Any:
+        return self._change_state.call_async(
+            ChangeState.Request(transition=Transition(id=transition))
+        )
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        self._recording.on_camera(stamp_to_ns(msg.header.stamp))
+
+    def _on_segments(self, msg: SegmentArray, info: dict[str, int]) -> None:
+        # When it arrived at this process, which may be busy with the video just then.
+        self._recording.on_segments(msg, received_ns=info["received_timestamp"])
+
+    def _on_annotated(self, msg: Image) -> None:
+        self._recording.on_annotated(image_from_msg(msg), stamp_to_ns(msg.header.stamp))
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            if status.name.endswith("depthlab_node") and status.hardware_id:
+                self._recording.device = status.hardware_id

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the camera player takes its frames from: video file, image folder or camera device.
+
+Bags are in ``bag_source``; ``player`` opens any of them by ``open_source``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depthlab_ros.camera_model import CameraModel
+
+IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+DEFAULT_RATE = 10.0
+# Containers without a usable frame rate report 0, or the time base, which is a thousand and more.
+HIGHEST_PLAUSIBLE_RATE = 500.0
+
+
+class SourceError(Exception):
+    """A source that is missing, unreadable or without images; one line for the user."""
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One frame of a source.
+
+    Attributes:
+        image: RGB, uint8 ``(H, W, 3)``.
+        time: Seconds since the first frame of this pass.
+        stamp_ns: Recorded header stamp in nanoseconds, ``None`` if the source has none.
+        frame_id: Recorded header frame, ``None`` if the source has none.
+        camera: Recorded calibration, ``None`` if the source has none.
+    """
+
+    image: NDArray[np.uint8]
+    time: float
+    stamp_ns: int | None = None
+    frame_id: str | None = None
+    camera: CameraModel | None = None
+
+
+class FrameSource(Protocol):
+    """Something that can be played."""
+
+    @property
+    def rate(self) -> float:
+        """Frames per second of its own."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames come when they come, so that playing must not wait between them."""
+
+    @property
+    def frame_count(self) -> int | None:
+        """Frames of one pass, as far as the source says; ``None`` = unknown."""
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield every frame once, from the first on; a new call starts again."""
+
+
+class VideoSource:
+    """A video file."""
+
+    is_live = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        capture, _ = _open_capture(str(path), f"'{path}' as a video, image folder or bag")
+        self.rate = _plausible_rate(capture)
+        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.frame_count = count if count > 0 else None
+        capture.release()
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the frames at the times that the constant rate gives."""
+        capture = cv2.VideoCapture(str(self._path))
+        try:
+            index = 0
+            while True:
+                ok, bgr = capture.read()
+                if not ok:
+                    return
+                yield SourceFrame(_to_rgb(bgr), time=index / self.rate)
+                index += 1
+        finally:
+            capture.release()
+
+
+class FolderSource:
+    """The images of a folder, in natural order of their names (2 before 10)."""
+
+    is_live = False
+    rate = DEFAULT_RATE
+
+    def __init__(self, folder: Path) -> None:
+        paths = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        self._paths = sorted(paths, key=lambda path: _natural_order(path.name))
+        if not self._paths:
+            raise SourceError(
+                f"got '{folder}' without images, expected {', '.join(sorted(IMAGE_SUFFIXES))}, "
+                "or a bag with metadata.yaml"
+            )
+
+        self.frame_count = len(self._paths)
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the images.
+
+        Raises:
+            SourceError: At an image that cannot be read.
+        """
+        for index, path in enumerate(self._paths):
+            bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if bgr is None:
+                raise SourceError(f"cannot read the image '{path}'")
+            yield SourceFrame(_to_rgb(bgr), time=index / self.rate)
+
+
+class DeviceSource:
+    """A camera of this machine, through Video4Linux or what else OpenCV has."""
+
+    is_live = True
+    frame_count = None
+
+    def __init__(self, device: str) -> None:
+        number = re.fullmatch(r"(?:/dev/video)?(\d+)", device)
+        self._index = int(number.group(1)) if number else 0
+        self._capture, self._first = _open_capture(self._index, f"the camera device '{device}'")
+        self.rate = _plausible_rate(self._capture)
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield frames as the camera delivers them, until it stops.
+
+        Raises:
+            SourceError: If the camera stops delivering.
+        """
+        start = time.monotonic()
+        yield SourceFrame(_to_rgb(self._first), time=0.0)
+        while True:
+            ok, bgr = self._capture.read()
+            if not ok:
+                raise SourceError(f"camera device {self._index} stopped delivering frames")
+            yield SourceFrame(_to_rgb(bgr), time=time.monotonic() - start)
+
+
+def is_device(source: str) -> bool:
+    """Return whether ``source`` names a camera device, which only one process can open."""
+    return re.fullmatch(r"\d+|/dev/video\d+", source) is not None
+
+
+def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
+    """Open whatever ``source`` names.
+
+    Args:
+        source: Path of a video, an image folder or a rosbag2 (folder, ``.mcap`` or ``.db3``), or a
+            camera device: ``/dev/video0`` or its number.
+        bag_topic: Image topic of a bag; empty = the first one in it.
+
+    Raises:
+        SourceError: If it does not exist or holds no readable image.
+    """
+    if not source:
+        raise SourceError("got no source, expected a video, folder, bag or device")
+    if is_device(source):
+        return DeviceSource(source)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise SourceError(f"got '{source}', which does not exist")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"got '{source}', which may not be read")
+    if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file():
+        # Only here, so that playing a video needs no bag library.
+        from depthlab_ros.bag_source import BagSource
+
+        return BagSource(path, bag_topic)
+    if path.is_dir():
+        return FolderSource(path)
+    return VideoSource(path)
+
+
+def _open_capture(target: str | int, what: str) -> tuple[cv2.VideoCapture, NDArray[Any]]:
+    """Open a capture and prove that it delivers by reading its first frame."""
+    capture = cv2.VideoCapture(target)
+    ok, frame = capture.read() if capture.isOpened() else (False, None)
+    if not ok or frame is None:
+        capture.release()
+        raise SourceError(f"cannot read {what}")
+    return capture, frame
+
+
+def _plausible_rate(capture: cv2.VideoCapture) -> float:
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    return rate if 0.0 < rate <= HIGHEST_PLAUSIBLE_RATE else DEFAULT_RATE
+
+
+def _natural_order(name: str) -> list[tuple[int, str]]:
+    """Sort key in which runs of digits count as numbers."""
+    parts = re.findall(r"\d+|\D+", name.lower())
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _to_rgb(bgr: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

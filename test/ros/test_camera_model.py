@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pinhole camera and its way to and from CameraInfo."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
+from std_msgs.msg import Header
+
+from depthlab_ros.camera_model import CameraModel, CameraModelBuffer, focal_length_from_fov
+from depthlab_ros.conversions import (
+    camera_model_from_msg,
+    camera_model_to_msg,
+    stamp_from_ns,
+    stamp_to_ns,
+)
+
+
+def test_focal_length_from_fov():
+    assert focal_length_from_fov(640, 90.0) == pytest.approx(320.0)
+    with pytest.raises(ValueError, match="got a field of view of 180"):
+        focal_length_from_fov(640, 180.0)
+
+
+def test_back_project_and_extent():
+    camera = CameraModel.from_focal_length(101, 51, 50.0)
+    assert camera.back_project(50, 25, 10.0) == (0.0, 0.0, 10.0)
+    assert camera.back_project(100, 0, 10.0) == (10.0, -5.0, 10.0)
+    assert camera.extent(50, 25, 10.0) == (10.0, 5.0)
+    assert all(math.isnan(value) for value in camera.back_project(0, 0, math.nan))
+
+
+def test_scale_keeps_rays():
+    camera = CameraModel.from_focal_length(640, 480, 500.0)
+    half = camera.scale_to(320, 240)
+    assert (half.width, half.height, half.focal_length) == (320, 240, 250.0)
+    # The outer corner of the image, half a pixel beyond the first pixel's centre.
+    assert half.back_project(-0.5, -0.5, 7.0) == pytest.approx(
+        camera.back_project(-0.5, -0.5, 7.0)
+    )
+    assert half.p[0] == 250.0
+    assert half.p[2] == pytest.approx(half.k[2])
+
+
+def test_scale_with_unknown_size_takes_the_image_size():
+    camera = CameraModel(0, 0, k=(500.0, 0, 319.5, 0, 500.0, 239.5, 0, 0, 1))
+    assert camera.scale_to(640, 480).focal_length == 500.0
+
+
+def test_region_of_interest_becomes_the_image():
+    msg = camera_model_to_msg(CameraModel.from_focal_length(640, 480, 500.0), Header())
+    msg.roi = RegionOfInterest(x_offset=100, y_offset=50, width=320, height=240)
+    camera = camera_model_from_msg(msg)
+    assert (camera.width, camera.height) == (320, 240)
+    assert (camera.k[2], camera.k[5]) == (219.5, 189.5)
+    assert camera.focal_length == 500.0
+
+
+def test_camera_info_round_trip():
+    header = Header(frame_id="camera")
+    msg = CameraInfo(header=header, width=4, height=3, distortion_model="plumb_bob")
+    msg.d = [0.1, -0.2, 0.0, 0.0, 0.05]
+    msg.k = [5.0, 0.0, 2.0, 0.0, 6.0, 1.0, 0.0, 0.0, 1.0]
+    msg.r = [0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    msg.p = [5.0, 0.0, 2.0, -1.5, 0.0, 6.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    camera = camera_model_from_msg(msg)
+    assert camera.is_calibrated
+    assert camera.is_distorted
+    assert camera_model_to_msg(camera, header) == msg
+
+
+def test_uncalibrated():
+    camera = CameraModel.from_focal_length(640, 480, 0.0)
+    assert not camera.is_calibrated
+    assert not camera.is_distorted
+    assert list(camera_model_to_msg(camera, Header()).k) == [0.0] * 9
+
+
+def test_buffer_prefers_the_same_stamp_then_the_last_one():
+    buffer = CameraModelBuffer(capacity=2)
+    models = [CameraModel.from_focal_length(8, 8, float(f)) for f in (1, 2, 3)]
+    assert buffer.find(1) is None
+    buffer.add(1, models[0])
+    buffer.add(2, models[1])
+    assert buffer.find(1) is models[0]
+    assert buffer.find(5) is models[1]
+    buffer.add(3, models[2])
+    assert buffer.find(1) is models[2]
+
+
+def test_stamps_round_trip():
+    assert stamp_to_ns(stamp_from_ns(1_700_000_000_123_456_789)) == 1_700_000_000_123_456_789

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole way: player and node as two processes, their topics recorded into files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from depthlab_msgs.msg import Segment
+
+from depthlab_core import CITYSCAPES, build_network, save_checkpoint
+from depthlab_core.model_zoo import LITE0
+from depthlab_ros.video_writer import read_frames
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """An untrained network that is quick: its input is small."""
+    path = tmp_path_factory.mktemp("model") / "untrained.safetensors"
+    config = dataclasses.replace(LITE0, input=dataclasses.replace(LITE0.input, size=(64, 96)))
+    save_checkpoint(path, build_network("lite0").state_dict(), config, CITYSCAPES, {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 5.0, (160, 120))
+    noise = np.random.default_rng(0).integers(0, 255, (20, 120, 160, 3), dtype=np.uint8)
+    for image in noise:
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "depthlab_ros.demo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_demo(tmp_path, checkpoint, clip):
+    out = tmp_path / "demo"
+    # A name that neither YAML nor a shell may touch.
+    source = shutil.copy(clip, tmp_path / "Anna's #1: clip.avi")
+    done = demo("--source", source, "--out", str(out), "--model", str(checkpoint))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = done.stdout.replace(str(out), "out/demo").splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert "frames in   20" in done.stdout
+
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["frames_in"] == 20
+    assert 0 < summary["frames_out"] <= 20
+    assert summary["dropped"] == 20 - summary["frames_out"]
+    assert (summary["model"], summary["device"]) == ("lite0", "cpu")
+    assert 0 < summary["latency_ms_p50"] <= summary["latency_ms_p95"]
+    assert summary["fps"] > 0
+    lines = [json.loads(line) for line in (out / "segments.jsonl").read_text().splitlines()]
+    assert len(lines) == summary["frames_out"]
+    stamps = [line["stamp"] for line in lines]
+    assert stamps == sorted(set(stamps))
+    fields = list(Segment.get_fields_and_field_types())
+    assert all(list(segment) == fields for line in lines for segment in line["segments"])
+    assert sum(1 for _ in read_frames(out / "annotated.mp4")) == summary["frames_out"]
+    assert cv2.imread(str(out / "contact_sheet.png")).shape[1] == 3 * 640
+
+
+def test_demo_interrupted_leaves_nothing_behind(tmp_path, checkpoint, clip, until):
+    command = [sys.executable, "-m", "depthlab_ros.demo", "--source", str(clip), "--rate", "2"]
+    command += ["--out", str(tmp_path), "--model", str(checkpoint)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)
+    until(lambda: (tmp_path / "annotated.mp4").exists(), timeout=60.0)
+    children = _children(process.pid)
+    assert len(children) == 2
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, "interrupted\n")
+    assert not any(Path("/proc", child).exists() for child in children)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_demo_without_a_model_ends_with_one_line(tmp_path, clip):
+    missing = tmp_path / "missing.safetensors"
+    done = demo("--source", str(clip), "--out", str(tmp_path), "--model", str(missing))
+    assert done.returncode == 1
+    assert "configure failed" in done.stderr
+    assert done.stderr.splitlines()[-1] == "error: depthlab_node could not load the model"
+
+
+def test_demo_without_a_source_ends_at_once(tmp_path):
+    done = demo("--source", "/no/such.mp4", "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "error: got '/no/such.mp4', which does not exist\n"

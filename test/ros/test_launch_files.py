@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Launch, parameter and RViz files: in step with the code that they start.
+
+Where ROS's launch packages are installed, the launch file is really evaluated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+
+from depthlab_ros.node import DepthLabNode
+from depthlab_ros.parameters import NodeParameters
+from depthlab_ros.player import PlayerParameters
+
+ROOT = Path(__file__).parents[2]
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_launch_file_compiles(path):
+    compile(path.read_text(encoding="utf-8"), str(path), "exec")
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_launch_file_describes_every_argument(path):
+    pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
+    from launch.actions import DeclareLaunchArgument
+
+    spec = importlib.util.spec_from_file_location("launch_file", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    entities = module.generate_launch_description().entities
+    arguments = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
+    assert {"source", "model", "device", "rate", "params_file", "rviz"} <= {
+        argument.name for argument in arguments
+    }
+    assert all(argument.description for argument in arguments)
+
+
+def test_parameter_file_names_real_parameters_with_their_defaults():
+    content = yaml.safe_load((ROOT / "config" / "depthlab.yaml").read_text(encoding="utf-8"))
+    node = content["/**/depthlab_node"]["ros__parameters"]
+    assert node == dataclasses.asdict(NodeParameters())
+    player = content["/**/camera_player"]["ros__parameters"]
+    defaults = dataclasses.asdict(PlayerParameters())
+    assert set(player) <= set(defaults)
+    # Behind a launch file, a recording plays on and on.
+    assert player == {name: defaults[name] for name in player} | {"loop": True}
+
+
+def test_parameter_file_reaches_a_node_in_any_namespace(tmp_path):
+    text = (ROOT / "config" / "depthlab.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("depth_statistic: median", "depth_statistic: p05"))
+    context = rclpy.Context()
+    arguments = ["--ros-args", "--params-file", str(path), "-r", "__ns:=/robot/front"]
+    rclpy.init(args=arguments, context=context)
+    try:
+        node = DepthLabNode(load_model=lambda name, device: None, context=context)
+        assert node.get_fully_qualified_name() == "/robot/front/depthlab_node"
+        assert node.get_parameter("depth_statistic").value == "p05"
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+
+
+def test_rviz_shows_topics_that_exist():
+    content = yaml.safe_load((ROOT / "rviz" / "depthlab.rviz").read_text(encoding="utf-8"))
+    displays = content["Visualization Manager"]["Displays"]
+    topics = {display["Topic"]["Value"] for display in displays}
+    assert topics == {"/image_annotated", "/depth/image", "/panoptic/id", "/image_raw"}
+    # Best effort connects to publishers of both kinds.
+    assert {d["Topic"]["Reliability Policy"] for d in displays} == {"Best Effort"}

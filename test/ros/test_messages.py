@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The built messages carry the documented fields and survive serialisation."""
+
+from __future__ import annotations
+
+import math
+
+from depthlab_msgs.msg import Segment, SegmentArray
+from rclpy.serialization import deserialize_message, serialize_message
+
+SEGMENT_FIELDS = {
+    "id": "uint16",
+    "class_id": "uint16",
+    "class_name": "string",
+    "is_thing": "boolean",
+    "score": "float",
+    "track_id": "int32",
+    "area": "uint32",
+    "bbox": "sensor_msgs/RegionOfInterest",
+    "centroid_u": "float",
+    "centroid_v": "float",
+    "depth": "float",
+    "depth_mean": "float",
+    "depth_median": "float",
+    "depth_std": "float",
+    "depth_p05": "float",
+    "depth_p95": "float",
+    "depth_valid_ratio": "float",
+    "position": "geometry_msgs/Point",
+    "size": "geometry_msgs/Vector3",
+}
+SEGMENT_ARRAY_FIELDS = {
+    "header": "std_msgs/Header",
+    "height": "uint32",
+    "width": "uint32",
+    "model": "string",
+    "inference_ms": "float",
+    "segments": "sequence<depthlab_msgs/Segment>",
+}
+
+
+def test_segment_has_the_documented_fields_in_order() -> None:
+    assert list(Segment.get_fields_and_field_types().items()) == list(SEGMENT_FIELDS.items())
+
+
+def test_segment_array_has_the_documented_fields_in_order() -> None:
+    fields = SegmentArray.get_fields_and_field_types()
+    assert list(fields.items()) == list(SEGMENT_ARRAY_FIELDS.items())
+
+
+def test_segment_array_survives_serialisation() -> None:
+    segment = Segment(id=65535, class_id=13, class_name="car", is_thing=True, score=0.75)
+    segment.track_id = -1
+    segment.area = 4096 * 2160
+    segment.bbox.x_offset, segment.bbox.width = 7, 4000
+    segment.depth_median = 12.5
+    segment.depth = math.nan
+    segment.position.z = 12.5
+    segment.size.x = math.nan
+    message = SegmentArray(height=2160, width=4096, model="lite0", inference_ms=31.5)
+    message.header.stamp.sec, message.header.stamp.nanosec = 1_700_000_000, 999_999_999
+    message.header.frame_id = "camera_optical_frame"
+    message.segments = [segment, Segment(id=2, class_name="road")]
+
+    received = deserialize_message(serialize_message(message), SegmentArray)
+
+    assert received.header == message.header
+    assert (received.height, received.width, received.model) == (2160, 4096, "lite0")
+    assert received.inference_ms == 31.5
+    assert [s.id for s in received.segments] == [65535, 2]
+    first = received.segments[0]
+    assert (first.class_name, first.is_thing, first.track_id) == ("car", True, -1)
+    assert (first.area, first.bbox.width, first.depth_median) == (4096 * 2160, 4000, 12.5)
+    assert math.isnan(first.depth)
+    assert first.position.z == 12.5
+    assert math.isnan(first.size.x)

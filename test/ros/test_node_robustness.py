@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node under bad frames, too many frames, and lifecycle requests of every kind."""
+
+from __future__ import annotations
+
+import array
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import Transition
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from depthlab_core import DepthLab
+from depthlab_ros.node import DepthLabNode
+from depthlab_ros.parameter_declaration import ParameterError
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+def image_msg(number: int, *, encoding: str = "rgb8") -> Image:
+    """Return a message whose stamp and first pixel are ``number``."""
+    image = np.full((48, 64, 3), number, np.uint8)
+    msg = Image(height=48, width=64, encoding=encoding, step=64 * 3)
+    msg.header = Header(frame_id="camera")
+    msg.header.stamp.sec = number
+    msg.data = array.array("B", image.tobytes())
+    return msg
+
+
+def stamps(ros) -> list[int]:
+    return [msg.header.stamp.sec for msg in ros.peer.received["segments"]]
+
+
+def test_bad_encoding_costs_that_frame_alone(ros, stub, until):
+    ros.peer.listen("segments")
+    ros.node(stub)
+    ros.peer.image_pub.publish(image_msg(1))
+    until(lambda: stamps(ros) == [1])
+    ros.peer.image_pub.publish(image_msg(2, encoding="x-ray"))
+    until(lambda: any(d["frames_failed"] == "1" for d in ros.peer.diagnostics))
+    ros.peer.image_pub.publish(image_msg(3))
+    until(lambda: stamps(ros) == [1, 3])
+    assert "got encoding 'x-ray'" in ros.peer.diagnostics[-1]["last_error"]
+
+
+def test_truncated_image_costs_that_frame_alone(ros, stub, until):
+    ros.peer.listen("segments")
+    ros.node(stub)
+    short = image_msg(1)
+    short.data = short.data[:-1]
+    ros.peer.image_pub.publish(short)
+    until(lambda: any(d["frames_failed"] == "1" for d in ros.peer.diagnostics))
+    ros.peer.image_pub.publish(image_msg(2))
+    until(lambda: stamps(ros) == [2])
+    assert "got 9215 bytes of data" in ros.peer.diagnostics[-1]["last_error"]
+
+
+def test_failing_model_costs_that_frame_alone(ros, stub, until):
+    ros.peer.listen("segments")
+    ros.node(stub)
+    stub.failure = RuntimeError("out of memory\nwith a long trace")
+    ros.peer.image_pub.publish(image_msg(1))
+    until(lambda: any(d["frames_failed"] == "1" for d in ros.peer.diagnostics))
+    stub.failure = None
+    ros.peer.image_pub.publish(image_msg(2))
+    until(lambda: stamps(ros) == [2])
+    last = ros.peer.diagnostics[-1]
+    assert last["last_error"] == "frame failed: RuntimeError: out of memory with a long trace"
+
+
+def test_newest_of_a_burst_comes_out(ros, slow_stub, until):
+    ros.peer.listen("segments")
+    ros.node(slow_stub)
+    for number in range(1, 31):
+        ros.peer.image_pub.publish(image_msg(number))
+        time.sleep(0.005)
+    until(lambda: bool(stamps(ros)) and stamps(ros)[-1] == 30)
+    time.sleep(2 * slow_stub.delay)
+    # The first one was taken at once, the rest waited for it: one or two of them were ever taken.
+    assert len(stamps(ros)) <= 3
+    assert stamps(ros) == sorted(stamps(ros))
+    assert [int(image[0, 0, 0]) for image in slow_stub.images] == stamps(ros)
+
+
+def test_missing_checkpoint_fails_configure_and_leaves_the_node_usable(ros, stub, tmp_path):
+    def load_model(name: str, device: str):
+        return stub if name == "good" else DepthLab.load(name, device)
+
+    node = ros.spin(DepthLabNode, load_model=load_model)
+    call_set = node.set_parameters
+    [missing] = call_set([_parameter("model", str(tmp_path / "missing.safetensors"))])
+    assert missing.successful
+    node.start()
+    assert ros.state() == "unconfigured"
+    assert not ros.change_state(Transition.TRANSITION_CONFIGURE)
+    assert ros.state() == "unconfigured"
+
+    assert call_set([_parameter("model", "good")])[0].successful
+    assert ros.change_state(Transition.TRANSITION_CONFIGURE)
+    assert ros.change_state(Transition.TRANSITION_ACTIVATE)
+    assert ros.state() == "active"
+
+
+def test_corrupt_checkpoint_fails_configure(ros, tmp_path):
+    path = tmp_path / "corrupt.safetensors"
+    path.write_bytes(b"\x00" * 100)
+    node = ros.spin(DepthLabNode)
+    node.set_parameters([_parameter("model", str(path))])
+    assert not ros.change_state(Transition.TRANSITION_CONFIGURE)
+    assert ros.state() == "unconfigured"
+
+
+def test_transition_that_the_state_does_not_have_is_refused(ros, stub):
+    ros.node(stub, start=False, autostart=False)
+    assert not ros.change_state(Transition.TRANSITION_ACTIVATE)
+    assert not ros.change_state(Transition.TRANSITION_CLEANUP)
+    assert not ros.change_state(250)
+    assert ros.state() == "unconfigured"
+    assert ros.change_state(Transition.TRANSITION_CONFIGURE)
+    assert ros.state() == "inactive"
+
+
+def test_lifecycle_round_trip_keeps_working(ros, stub, until):
+    ros.peer.listen("segments")
+    node = ros.node(stub)
+    ros.peer.image_pub.publish(image_msg(1))
+    until(lambda: stamps(ros) == [1])
+
+    assert ros.change_state(Transition.TRANSITION_DEACTIVATE)
+    until(lambda: ros.peer.image_pub.get_subscription_count() == 0)
+    ros.peer.image_pub.publish(image_msg(2))
+    assert ros.change_state(Transition.TRANSITION_CLEANUP)
+    until(lambda: ros.peer.listeners["segments"].get_publisher_count() == 0)
+    assert ros.change_state(Transition.TRANSITION_CONFIGURE)
+    assert ros.change_state(Transition.TRANSITION_ACTIVATE)
+    ros.connect(node)
+
+    ros.peer.image_pub.publish(image_msg(3))
+    until(lambda: stamps(ros) == [1, 3])
+    assert ros.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert ros.state() == "finalized"
+
+
+def test_autostart_off_waits_for_the_manager(ros, stub):
+    node = ros.node(stub, start=False, autostart=False)
+    node.start()
+    assert ros.state() == "unconfigured"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("focal_length", -1.0, "parameter 'focal_length': got -1.0, expected a number from 0"),
+        ("depth_statistic", "max", "got 'max', expected one of mean, median, p05, p95"),
+        ("lazy", "yes", "parameter 'lazy': got 'yes', expected true or false"),
+        ("image_transport", "theora", "got 'theora', expected one of raw, compressed"),
+    ],
+)
+def test_parameter_out_of_range(ros, stub, parameter_overrides, name, value, text):
+    with pytest.raises(ParameterError) as error:
+        ros.node(stub, start=False, **{name: value})
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+    node = ros.node(stub, start=False)
+    [result] = node.set_parameters(parameter_overrides(**{name: value}))
+    assert not result.successful
+    assert result.reason
+
+
+def test_what_may_not_change_is_refused_with_a_reason(ros, stub, parameter_overrides):
+    node = ros.node(stub)
+    [model] = node.set_parameters(parameter_overrides(model="other"))
+    assert not model.successful
+    assert "'model' can change only while the node is unconfigured" in model.reason
+    [autostart] = node.set_parameters(parameter_overrides(autostart=False))
+    assert not autostart.successful
+    assert "read-only" in autostart.reason
+    assert node.get_parameter("model").value == "lite0"
+
+
+def test_process_says_one_line_about_a_missing_checkpoint_and_ends_cleanly(tmp_path):
+    path = tmp_path / "missing.safetensors"
+    command = [sys.executable, "-m", "depthlab_ros.node", "--ros-args", "-p", f"model:={path}"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    first = process.stderr.readline()
+    assert "configure failed" in first
+    assert str(path) in first
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=20)
+    assert rest == ""
+    assert process.returncode == 0
+
+
+def test_process_ends_with_one_line_at_a_bad_parameter():
+    command = [sys.executable, "-m", "depthlab_ros.node", "--ros-args", "-p", "focal_length:=-3.0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: parameter 'focal_length': got -3.0, expected a number from 0 to 1e+06\n"
+    )
+
+
+def _parameter(name: str, value: str):
+    from rclpy.parameter import Parameter
+
+    return Parameter(name, value=value)

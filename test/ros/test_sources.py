@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Video files, image folders and bags as the player reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from depthlab_ros.camera_model import CameraModel
+from depthlab_ros.conversions import camera_model_to_msg, image_to_msg, stamp_from_ns
+from depthlab_ros.sources import DEFAULT_RATE, SourceError, is_device, open_source
+
+START_NS = 1_700_000_000_000_000_000
+PERIOD_NS = 50_000_000
+
+
+def picture(number: int) -> np.ndarray:
+    """A grey image whose brightness is its number times 20."""
+    return np.full((48, 64, 3), number * 20, np.uint8)
+
+
+def write_bag(
+    folder: Path,
+    storage: StoragePlugin,
+    *,
+    compressed: bool = False,
+    with_camera_info: bool = True,
+    count: int = 5,
+) -> Path:
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
+    topic = "/front/image_raw" + ("/compressed" if compressed else "")
+    with Writer(folder, version=9, storage_plugin=storage) as writer:
+        other = writer.add_connection("/chatter", "std_msgs/msg/Header", typestore=typestore)
+        images = writer.add_connection(topic, kind, typestore=typestore)
+        infos = writer.add_connection(
+            "/front/camera_info", "sensor_msgs/msg/CameraInfo", typestore=typestore
+        )
+        for number in range(count):
+            received = START_NS + number * PERIOD_NS + 7_000_000
+            header = Header(stamp=stamp_from_ns(START_NS + number * PERIOD_NS), frame_id="front")
+            writer.write(other, received, serialize_message(header))
+            msg: Image | CompressedImage = image_to_msg(picture(number), header, "bgr8")
+            if compressed:
+                png = cv2.imencode(".png", picture(number))[1].tobytes()
+                msg = CompressedImage(header=header, format="png", data=png)
+            writer.write(images, received, serialize_message(msg))
+            if with_camera_info:
+                camera = CameraModel.from_focal_length(64, 48, 55.0)
+                writer.write(
+                    infos, received + 1000, serialize_message(camera_model_to_msg(camera, header))
+                )
+    return folder
+
+
+def write_video(path: Path, *, count: int = 6, rate: float = 20.0) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), rate, (64, 48))
+    for number in range(count):
+        writer.write(picture(number))
+    writer.release()
+    return path
+
+
+def brightness(image: np.ndarray) -> int:
+    return round(float(image.mean()) / 20)
+
+
+def test_video(tmp_path):
+    source = open_source(str(write_video(tmp_path / "clip.avi")))
+    assert (source.rate, source.frame_count, source.is_live) == (20.0, 6, False)
+    for _ in range(2):  # a second pass starts again
+        frames = list(source.frames())
+        assert [brightness(frame.image) for frame in frames] == [0, 1, 2, 3, 4, 5]
+        assert [frame.time for frame in frames] == pytest.approx([0, 0.05, 0.1, 0.15, 0.2, 0.25])
+    assert frames[0].stamp_ns is None
+    assert frames[0].camera is None
+    assert frames[0].image.shape == (48, 64, 3)
+
+
+def test_video_colours_are_rgb(tmp_path):
+    path = tmp_path / "red.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (64, 48))
+    writer.write(np.full((48, 64, 3), (0, 0, 255), np.uint8))  # BGR
+    writer.release()
+    [frame] = open_source(str(path)).frames()
+    red, green, blue = frame.image.reshape(-1, 3).mean(axis=0)
+    assert red > 240
+    assert green < 15
+    assert blue < 15
+
+
+def test_folder_in_natural_order_and_of_any_size(tmp_path):
+    for number in (10, 2, 1):
+        cv2.imwrite(str(tmp_path / f"frame{number}.png"), picture(number))
+    cv2.imwrite(str(tmp_path / "frame11.jpg"), np.full((30, 20, 3), 220, np.uint8))
+    (tmp_path / "notes.txt").write_text("not an image")
+    source = open_source(str(tmp_path))
+    assert (source.rate, source.frame_count) == (DEFAULT_RATE, 4)
+    frames = list(source.frames())
+    assert [brightness(frame.image) for frame in frames] == [1, 2, 10, 11]
+    assert frames[3].image.shape == (30, 20, 3)
+    assert [frame.time for frame in frames] == pytest.approx([0.0, 0.1, 0.2, 0.3])
+
+
+def test_folder_with_a_broken_image_says_which(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"broken")
+    with pytest.raises(SourceError, match=r"cannot read the image '.*a\.png'"):
+        list(open_source(str(tmp_path)).frames())
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_bag(tmp_path, storage, compressed):
+    source = open_source(str(write_bag(tmp_path / "bag", storage, compressed=compressed)))
+    assert source.frame_count == 5
+    assert source.rate == pytest.approx(20.0, rel=1e-3)
+    frames = list(source.frames())
+    assert [brightness(frame.image) for frame in frames] == [0, 1, 2, 3, 4]
+    assert [frame.time for frame in frames] == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
+    assert [frame.stamp_ns for frame in frames] == [START_NS + i * PERIOD_NS for i in range(5)]
+    assert {frame.frame_id for frame in frames} == {"front"}
+    # Even the first image has its calibration, though it was recorded behind it.
+    assert [frame.camera.focal_length for frame in frames] == [55.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("storage", "name"), [(StoragePlugin.MCAP, "bag.mcap"), (StoragePlugin.SQLITE3, "bag.db3")]
+)
+def test_single_bag_file(tmp_path, storage, name):
+    write_bag(tmp_path / "bag", storage)
+    assert len(list(open_source(str(tmp_path / "bag" / name)).frames())) == 5
+
+
+def test_bag_without_camera_info(tmp_path):
+    bag = write_bag(tmp_path / "bag", StoragePlugin.MCAP, with_camera_info=False)
+    assert [frame.camera for frame in open_source(str(bag)).frames()] == [None] * 5
+
+
+def test_bag_topic(tmp_path):
+    bag = str(write_bag(tmp_path / "bag", StoragePlugin.MCAP))
+    assert open_source(bag, bag_topic="/front/image_raw").frame_count == 5
+    with pytest.raises(SourceError, match="image topic '/rear/image_raw', it has: /front/image"):
+        open_source(bag, bag_topic="/rear/image_raw")
+
+
+def test_bag_with_an_unreadable_image(tmp_path):
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(tmp_path / "bag", version=9) as writer:
+        images = writer.add_connection("/image", "sensor_msgs/msg/Image", typestore=typestore)
+        writer.write(
+            images, START_NS, serialize_message(Image(encoding="x-ray", height=1, width=1))
+        )
+    with pytest.raises(SourceError, match=r"bad image in .*got encoding 'x-ray'"):
+        list(open_source(str(tmp_path / "bag")).frames())
+
+
+def test_missing_source():
+    with pytest.raises(SourceError, match=r"got '/no/such\.mp4', which does not exist"):
+        open_source("/no/such.mp4")
+    with pytest.raises(SourceError, match="got no source"):
+        open_source("")
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "bag.mcap", "bag.db3"])
+def test_rubbish_is_one_clear_line(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"rubbish" * 100)
+    with pytest.raises(SourceError) as error:
+        open_source(str(path))
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_rubbish_metadata(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: [")
+    with pytest.raises(SourceError, match="as a rosbag2"):
+        open_source(str(tmp_path))
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(SourceError, match="without images"):
+        open_source(str(tmp_path))
+
+
+def test_device_names():
+    assert is_device("0")
+    assert is_device("/dev/video12")
+    assert not is_device("/dev/video")
+    assert not is_device("clip0.mp4")
+    with pytest.raises(SourceError, match="cannot read the camera device '97'"):
+        open_source("97")
