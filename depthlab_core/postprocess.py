@@ -88,7 +88,7 @@ def merge_semantic_and_instance(
     instances where a class covers ``stuff_area`` pixels or more there. The rest is void.
 
     Args:
-        semantic_map: int64 ``(H, W)``, category ids.
+        semantic_map: integer ``(H, W)``, category ids.
         instance_map: int64 ``(H, W)``, instance ids from 1; 0 outside of instances.
         thing_ids: Category ids that are things.
         label_divisor: ``panoptic = category_id * label_divisor + instance_id``.
@@ -97,6 +97,8 @@ def merge_semantic_and_instance(
     Returns:
         int32 ``(H, W)``, ``VOID`` where nothing is.
     """
+    # As an index, uint8 would be a mask.
+    semantic_map = semantic_map.to(torch.int64)
     num_classes = int(max(int(semantic_map.max()), *thing_ids, 0)) + 1
     num_instances = int(instance_map.max())
     votes = torch.bincount(
@@ -137,7 +139,7 @@ def panoptic_segmentation(
     """Turn one image's predictions into a panoptic map.
 
     Args:
-        semantic_map: int64 ``(H, W)``, category ids.
+        semantic_map: integer ``(H, W)``, category ids.
         center_heatmap: float ``(H, W)``.
         offset: float ``(2, H, W)``, (dy, dx) in pixels of this grid.
         thing_ids: Category ids that are things.

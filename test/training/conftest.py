@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small datasets on disk, written from crude streets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from depthlab_core.labels import CITYSCAPES
+from training.datasets.block_streets import BlockStreets
+from training.datasets.sample import Sample
+
+BASELINE = 0.22
+
+
+def write_cityscapes_layout(root: Path, samples: list[Sample], split: str = "train") -> None:
+    """Write samples as Cityscapes would have them: labelIds, disparity, camera."""
+    label_ids = {category.id: 7 + category.id for category in CITYSCAPES.categories}
+    annotations = []
+    for number, sample in enumerate(samples):
+        name = f"town_{number:06d}_000019"
+
+        def path(folder: str, ending: str, name: str = name) -> str:
+            target = root / folder / split / "town" / f"{name}_{ending}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return str(target)
+
+        cv2.imwrite(path("leftImg8bit", "leftImg8bit.png"), sample.image[..., ::-1])
+        disparity = np.zeros_like(sample.depth)
+        known = sample.depth > 0
+        disparity[known] = sample.focal_length * BASELINE / sample.depth[known]
+        raw = np.where(known, np.round(disparity * 256) + 1, 0).astype(np.uint16)
+        cv2.imwrite(path("disparity", "disparity.png"), raw)
+        camera = {"intrinsic": {"fx": sample.focal_length}, "extrinsic": {"baseline": BASELINE}}
+        Path(path("camera", "camera.json")).write_text(json.dumps(camera))
+
+        segments = []
+        ids = np.zeros(sample.panoptic.shape, dtype=np.int32)
+        for panoptic_id in map(int, np.unique(sample.panoptic)):
+            category_id, instance_id = divmod(panoptic_id, 1000)
+            label_id = label_ids[category_id]
+            is_thing = category_id in CITYSCAPES.thing_ids
+            segment_id = label_id * 1000 + instance_id if is_thing else label_id
+            ids[sample.panoptic == panoptic_id] = segment_id
+            segments.append({"id": segment_id, "category_id": label_id, "iscrowd": 0})
+        color = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1).astype(np.uint8)
+        folder = root / "gtFine" / f"cityscapes_panoptic_{split}"
+        folder.mkdir(parents=True, exist_ok=True)
+        file_name = f"{name}_gtFine_panoptic.png"
+        cv2.imwrite(str(folder / file_name), color[..., ::-1])
+        annotations.append({"file_name": file_name, "segments_info": segments})
+    categories = [{"id": label_ids[c.id], "name": c.name} for c in CITYSCAPES.categories]
+    index = {"categories": categories, "annotations": annotations}
+    (root / "gtFine" / f"cityscapes_panoptic_{split}.json").write_text(json.dumps(index))
+
+
+@pytest.fixture
+def street_samples() -> list[Sample]:
+    dataset = BlockStreets(2, size=(64, 96), seed=3)
+    return [dataset[index] for index in range(len(dataset))]
+
+
+@pytest.fixture
+def cityscapes_root(tmp_path: Path, street_samples: list[Sample]) -> Path:
+    root = tmp_path / "cityscapes"
+    write_cityscapes_layout(root, street_samples)
+    return root
+
+
+@pytest.fixture
+def camvid_root(tmp_path: Path) -> Path:
+    root = tmp_path / "camvid"
+    (root / "train").mkdir(parents=True)
+    label = np.full((60, 80), 3, np.uint8)
+    label[:20] = 0
+    label[30:40, 10:30] = 8
+    label[25:45, 50:58] = 9
+    label[0:2] = 11
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3)).astype(np.uint8)
+    cv2.imwrite(str(root / "train" / "frame.jpg"), image)
+    cv2.imwrite(str(root / "train" / "frame_label.png"), label)
+    return root

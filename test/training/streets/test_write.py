@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files on disk follow Cityscapes' conventions and lose nothing."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from training.streets.classes import LABEL_IDS, is_thing
+from training.streets.render import main
+from training.streets.write import CityscapesWriter
+
+IGNORED_BY_CITYSCAPES = {4}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, frames):
+    root = tmp_path_factory.mktemp("streets")
+    writer = CityscapesWriter(root, "train")
+    writer.finish([writer.write(frame) for frame in frames[:2]])
+    return root
+
+
+def read(root, kind, name, ending):
+    image = cv2.imread(str(root / kind / "train/train" / f"{name}_{ending}"), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
+
+
+def test_images_and_train_ids_come_back_unchanged(written, frames):
+    for frame in frames[:2]:
+        image = read(written, "leftImg8bit", frame.name, "leftImg8bit.png")
+        np.testing.assert_array_equal(image[..., ::-1], frame.image)
+        train_ids = read(written, "gtFine", frame.name, "gtFine_labelTrainIds.png")
+        np.testing.assert_array_equal(train_ids, frame.semantic)
+
+
+def test_label_and_instance_ids_are_those_of_cityscapes(written, frames):
+    frame = frames[0]
+    labels = read(written, "gtFine", frame.name, "gtFine_labelIds.png")
+    instances = read(written, "gtFine", frame.name, "gtFine_instanceIds.png")
+    assert instances.dtype == np.uint16
+    for semantic, label in LABEL_IDS.items():
+        np.testing.assert_array_equal(labels == label, frame.semantic == semantic)
+    assert set(np.unique(labels[frame.semantic == 255])) <= IGNORED_BY_CITYSCAPES
+    things = is_thing(frame.semantic)
+    np.testing.assert_array_equal(instances[~things], labels[~things])
+    np.testing.assert_array_equal(instances[things] // 1000, labels[things])
+    np.testing.assert_array_equal(instances[things] % 1000, frame.panoptic[things] % 1000)
+
+
+def test_panoptic_png_and_json_agree(written, frames):
+    index = json.loads((written / "gtFine/cityscapes_panoptic_train.json").read_text())
+    assert [entry["image_id"] for entry in index["annotations"]] == [f.name for f in frames[:2]]
+    assert {c["id"] for c in index["categories"]} == set(LABEL_IDS.values())
+    for entry, frame in zip(index["annotations"], frames, strict=False):
+        path = written / "gtFine/cityscapes_panoptic_train" / entry["file_name"]
+        rgb = cv2.imread(str(path))[..., ::-1].astype(int)
+        ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+        np.testing.assert_array_equal(ids == 0, frame.panoptic < 0)
+        assert {s["id"] for s in entry["segments_info"]} == set(np.unique(ids)) - {0}
+        for segment in entry["segments_info"]:
+            mask = ids == segment["id"]
+            assert segment["area"] == mask.sum()
+            x, y, width, height = segment["bbox"]
+            assert mask[y : y + height, x : x + width].sum() == segment["area"]
+            train_id = frame.semantic[mask]
+            assert (train_id == train_id[0]).all()
+            assert LABEL_IDS[train_id[0]] == segment["category_id"]
+
+
+def test_depth_disparity_and_camera_describe_the_same_scene(written, frames):
+    frame = frames[0]
+    depth = read(written, "depth", frame.name, "depth.png").astype(float) / 256
+    stored = depth > 0
+    np.testing.assert_allclose(depth[stored], frame.depth[stored], atol=1 / 256)
+    assert (frame.depth[~stored & (frame.depth > 0)] > 250).all()
+    camera = json.loads((written / "camera/train/train" / f"{frame.name}_camera.json").read_text())
+    assert camera["intrinsic"]["fx"] == pytest.approx(frame.focal_length)
+    raw = read(written, "disparity", frame.name, "disparity.png").astype(float)
+    measured = raw > 1
+    assert 0.2 < measured[frame.depth > 0].mean() < 1.0
+    span = camera["intrinsic"]["fx"] * camera["extrinsic"]["baseline"]
+    again = span / ((raw[measured] - 1) / 256)
+    near = frame.depth[measured] < 20
+    np.testing.assert_allclose(again[near], frame.depth[measured][near], rtol=0.03)
+
+
+def test_command_line_writes_what_the_generator_draws(tmp_path, generator, frames):
+    size = f"{frames[0].image.shape[1]}x{frames[0].image.shape[0]}"
+    arguments = ["--out", str(tmp_path), "--frames", "1", "--start", "4", "--size", size]
+    assert main(arguments) == 0
+    image = read(tmp_path, "leftImg8bit", frames[4].name, "leftImg8bit.png")
+    np.testing.assert_array_equal(image[..., ::-1], frames[4].image)

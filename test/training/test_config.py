@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration files are read strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.config import ConfigError, DatasetConfig
+from training.config_file import load_config
+
+CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.yaml"))
+MINIMAL = "model: {name: lite0}\ndatasets: {blocks: {kind: blocks}}\n"
+
+
+@pytest.fixture
+def minimal(tmp_path):
+    path = tmp_path / "minimal.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_supplied_configurations_are_valid(path):
+    load_config(path)
+
+
+def test_defaults_are_those_of_the_reference(minimal):
+    config = load_config(minimal)
+    assert config.loss.center == 200
+    assert config.loss.offset == 0.01
+    assert config.targets.sigma == 10
+    assert config.loop.iterations == 90_000
+
+
+def test_overrides_reach_nested_entries(minimal):
+    overrides = [
+        "optimizer.lr=3e-4",
+        "augment.crop=[64, 96]",
+        "datasets.camvid.kind=camvid",
+        "model.network.depth.output=bounded",
+        "output=elsewhere",
+    ]
+    config = load_config(minimal, overrides)
+    assert config.optimizer.lr == 3e-4
+    assert config.augment.crop == (64, 96)
+    assert set(config.datasets) == {"blocks", "camvid"}
+    assert config.model.network.depth.output == "bounded"
+    assert config.model.network.depth.canonical_focal_length == 500
+    assert config.output == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.rate=1", r"optimizer\.rate: unknown key"),
+        ("optimiser.lr=1", "optimiser: unknown key"),
+        ("datasets.blocks.colour=red", r"datasets\.blocks\.colour: unknown key"),
+        ("model.network.depth.bias=1", r"model\.network\.depth\.bias: unknown key"),
+        ("model.name=r101", r"model\.name: got 'r101'"),
+        ("optimizer.lr=fast", r"optimizer\.lr: got 'fast'"),
+        ("optimizer.lr=-1", r"optimizer\.lr: got -1"),
+        ("loss.depth_loss=l2", r"loss\.depth_loss: got 'l2'"),
+        ("datasets=3", "datasets: got 3"),
+        ("targets.class_weights=[1, 2]", r"targets\.class_weights: got 2 values, expected 19"),
+        ("loop.seed", "expected path.to.entry=value"),
+        ("output.x=1", "output is|output: got"),
+    ],
+)
+def test_mistakes_are_named_by_path(minimal, override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(minimal, [override])
+
+
+def test_an_unreadable_file_is_one_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing\.yaml"):
+        load_config(tmp_path / "nothing.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("model: [")
+    with pytest.raises(ConfigError, match=r"broken\.yaml"):
+        load_config(broken)
+
+
+def test_a_dataset_lies_in_its_root_or_under_the_variable(monkeypatch, tmp_path):
+    config = DatasetConfig(kind="camvid")
+    monkeypatch.setenv("DEPTHLAB_DATA", str(tmp_path))
+    assert config.folder("camvid") == tmp_path / "camvid"
+    assert DatasetConfig(kind="camvid", root="/x").folder("camvid") == Path("/x")
+    monkeypatch.delenv("DEPTHLAB_DATA")
+    with pytest.raises(ConfigError, match=r"datasets\.camvid\.root"):
+        config.folder("camvid")

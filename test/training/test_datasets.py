@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets read what is on disk, and say what is missing."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from depthlab_core.labels import CITYSCAPES
+from training.config import DatasetConfig
+from training.datasets.block_streets import BlockStreets
+from training.datasets.build import build_dataset
+from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES, CamVid
+from training.datasets.cityscapes_layout import CityscapesLayout
+from training.datasets.lidar_frames import LidarFrames
+from training.datasets.memory import InMemory
+from training.datasets.sample import DatasetError
+from training.label_groups import CAR_OR_LARGER
+
+
+def test_cityscapes_layout_gives_back_what_was_written(cityscapes_root, street_samples):
+    dataset = CityscapesLayout(cityscapes_root, "train")
+    assert len(dataset) == 2
+    for sample, truth in zip((dataset[0], dataset[1]), street_samples, strict=True):
+        np.testing.assert_array_equal(sample.image, truth.image)
+        np.testing.assert_array_equal(sample.panoptic // 1000, truth.panoptic // 1000)
+        for value in np.unique(truth.panoptic):
+            assert len(np.unique(sample.panoptic[truth.panoptic == value])) == 1
+        assert len(np.unique(sample.panoptic)) == len(np.unique(truth.panoptic))
+        assert sample.focal_length == truth.focal_length
+        near = (truth.depth > 0) & (truth.depth < 20)
+        np.testing.assert_allclose(sample.depth[near], truth.depth[near], rtol=0.02)
+        assert (sample.depth[truth.depth == 0] == 0).all()
+
+
+def test_depth_files_are_preferred_to_disparity(cityscapes_root):
+    folder = cityscapes_root / "depth" / "train" / "town"
+    folder.mkdir(parents=True)
+    for number in range(2):
+        path = folder / f"town_{number:06d}_000019_depth.png"
+        cv2.imwrite(str(path), np.full((64, 96), 3 * 256, np.uint16))
+    assert (CityscapesLayout(cityscapes_root, "train")[0].depth == 3).all()
+
+
+def test_zero_disparity_is_no_depth(cityscapes_root):
+    path = next((cityscapes_root / "disparity").rglob("*000000_000019_disparity.png"))
+    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    raw[0, :3] = (0, 1, 257)
+    cv2.imwrite(str(path), raw)
+    sample = CityscapesLayout(cityscapes_root, "train")[0]
+    assert sample.depth[0, 0] == 0
+    assert sample.depth[0, 1] == 0
+    assert sample.depth[0, 2] == pytest.approx(0.22 * sample.focal_length)
+
+
+def test_crowds_and_unknown_classes(cityscapes_root):
+    path = cityscapes_root / "gtFine" / "cityscapes_panoptic_train.json"
+    index = json.loads(path.read_text())
+    cars = 0
+    for annotation in index["annotations"]:
+        for segment in annotation["segments_info"]:
+            is_car = segment["category_id"] == 7 + 13
+            cars += is_car
+            segment["iscrowd"] = int(is_car)
+    index["categories"] = [c for c in index["categories"] if c["name"] != "road"]
+    path.write_text(json.dumps(index))
+    assert cars
+    dataset = CityscapesLayout(cityscapes_root, "train")
+    for sample in (dataset[0], dataset[1]):
+        is_car = sample.panoptic // 1000 == 13
+        assert (sample.panoptic[is_car] == 13000).all()
+        assert (sample.panoptic == -1).any()
+        assert not (sample.panoptic == 0).any()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("*_leftImg8bit.png", r"leftImg8bit/train/\*/\*_leftImg8bit\.png"),
+        ("cityscapes_panoptic_train.json", r"cityscapes_panoptic_train\.json does not exist"),
+        ("*_disparity.png", r"_disparity\.png does not exist"),
+        ("*_camera.json", r"_camera\.json does not exist"),
+        ("*_gtFine_panoptic.png", r"_gtFine_panoptic\.png does not exist"),
+    ],
+)
+def test_a_missing_file_is_named(cityscapes_root, pattern, message):
+    for path in cityscapes_root.rglob(pattern):
+        path.unlink()
+    with pytest.raises(DatasetError, match=message):
+        CityscapesLayout(cityscapes_root, "train")[0]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*_leftImg8bit.png", "*_disparity.png", "*_camera.json", "*_train.json"]
+)
+def test_a_damaged_file_is_named(cityscapes_root, pattern):
+    for path in cityscapes_root.rglob(pattern):
+        path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(DatasetError, match=pattern.removeprefix("*").replace(".", r"\.")):
+        CityscapesLayout(cityscapes_root, "train")[0]
+
+
+def test_a_missing_folder_is_named_with_a_remedy(tmp_path):
+    with pytest.raises(DatasetError, match=r"nowhere does not exist.*registration"):
+        CityscapesLayout(tmp_path / "nowhere", "train")
+    with pytest.raises(DatasetError, match=r"nowhere/train does not exist.*DEPTHLAB_DATA"):
+        CamVid(tmp_path / "nowhere", "train")
+
+
+def test_camvid_labels_become_categories_and_groups(camvid_root):
+    sample = CamVid(camvid_root, "train")[0]
+    assert sample.panoptic is None
+    assert sample.depth is None
+    assert sample.semantic[10, 0] == 10
+    assert sample.semantic[50, 0] == 0
+    assert sample.semantic[35, 20] == CAR_OR_LARGER.id
+    assert sample.semantic[0, 0] == 255
+
+
+def test_camvid_pseudo_instances(camvid_root):
+    sample = CamVid(camvid_root, "train", pseudo_instance_weight=0.3)[0]
+    assert sample.instance_weight == 0.3
+    assert sample.panoptic[35, 20] // 1000 == 13
+    assert sample.panoptic[35, 20] % 1000 > 0
+    assert sample.panoptic[35, 52] // 1000 == 11
+    assert sample.panoptic[50, 0] == 0
+    assert sample.panoptic[0, 0] == -1
+
+
+def test_camvid_classes_round_trip():
+    for label in range(len(CLASS_NAMES)):
+        (target,) = np.nonzero(np.equal(CAMVID_OF_TARGET, label))
+        assert len(target) == 1
+    assert len(CAMVID_OF_CATEGORY) == len(CITYSCAPES)
+    for category, label in ((0, 3), (5, 2), (6, 6), (12, 10), (14, 8), (18, 10)):
+        assert CAMVID_OF_CATEGORY[category] == label
+
+
+def test_camvid_with_a_wrong_label_is_refused(camvid_root):
+    path = camvid_root / "train" / "frame_label.png"
+    cv2.imwrite(str(path), np.full((60, 80), 12, np.uint8))
+    with pytest.raises(DatasetError, match="label 12"):
+        CamVid(camvid_root, "train")[0]
+
+
+def test_lidar_frames(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 6, 3), np.uint8))
+    np.savez(tmp_path / "a.npz", depth=np.full((4, 6), 2, np.float16))
+    frame = {"image": "a.png", "depth": "a.npz", "K": [50.0, 51.0, 3, 2]}
+    (tmp_path / "index.json").write_text(json.dumps([frame]))
+    sample = LidarFrames(tmp_path)[0]
+    assert sample.focal_length == 50
+    assert sample.depth.dtype == np.float32
+    assert (sample.depth == 2).all()
+
+
+def test_block_streets_are_deterministic_and_consistent():
+    first, second = BlockStreets(3, (96, 160), seed=1)[2], BlockStreets(3, (96, 160), seed=1)[2]
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.panoptic, second.panoptic)
+    is_sky = first.panoptic == 10_000
+    assert (first.depth[is_sky] == 0).all()
+    assert (first.depth[~is_sky] > 0).all()
+    with pytest.raises(IndexError):
+        BlockStreets(3)[3]
+
+
+def test_reduced_samples_keep_labels_and_follow_with_the_focal_length(street_samples):
+    reduced = InMemory(street_samples, max_width=48)[0]
+    assert reduced.image.shape == (32, 48, 3)
+    assert reduced.focal_length == street_samples[0].focal_length / 2
+    assert set(np.unique(reduced.panoptic)) <= set(np.unique(street_samples[0].panoptic))
+    np.testing.assert_array_equal(reduced.depth, street_samples[0].depth[1::2, 1::2])
+
+
+def test_hidden_labels_are_hidden(cityscapes_root):
+    config = DatasetConfig(
+        kind="cityscapes", root=str(cityscapes_root), semantic=False, depth=False
+    )
+    sample = build_dataset("streets", config)[0]
+    assert (sample.semantic == 255).all()
+    assert sample.panoptic is not None
+    assert sample.depth is None

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Examples carry what the network should answer, and weights where it is unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from depthlab_core.config import DepthConfig, InputConfig
+from depthlab_core.labels import CITYSCAPES
+from training.augment import AugmentConfig
+from training.datasets.block_streets import BlockStreets
+from training.datasets.sample import Sample
+from training.examples import ExampleMaker, TargetConfig, batch_targets, normalise
+from training.label_groups import RIDER_OR_BICYCLE
+
+METRIC = DepthConfig()
+CANONICAL = DepthConfig(output="log", canonical_focal_length=500.0)
+
+
+def maker(depth: DepthConfig = METRIC, **targets) -> ExampleMaker:
+    return ExampleMaker(AugmentConfig(crop=(32, 64)), TargetConfig(**targets), depth, CITYSCAPES)
+
+
+@pytest.fixture(scope="module")
+def view() -> Sample:
+    return BlockStreets(1, (32, 64), seed=2)[0]
+
+
+def test_metric_depth_stays_and_far_depth_is_unknown(view):
+    depth = maker(max_depth=30.0).from_view(view)["depth"].numpy()
+    is_near = view.depth <= 30
+    np.testing.assert_array_equal(depth[is_near], view.depth[is_near])
+    assert not depth[~is_near].any()
+
+
+def test_canonical_depth_is_that_of_the_canonical_camera(view):
+    depth = maker(CANONICAL).from_view(view)["depth"].numpy()
+    np.testing.assert_allclose(depth, view.depth * 500 / view.focal_length, rtol=1e-6)
+    assert not maker(CANONICAL).from_view(replace(view, focal_length=None))["depth"].any()
+
+
+def test_canonical_depth_does_not_depend_on_the_scale_beyond_the_image():
+    # The same pixels, said to be seen twice as large, are half as far for a fixed camera.
+    sample = BlockStreets(1, (32, 64), seed=2)[0]
+    doubled = replace(sample, focal_length=2 * sample.focal_length)
+    plain, scaled = (maker(CANONICAL).from_view(s)["depth"] for s in (sample, doubled))
+    torch.testing.assert_close(plain, 2 * scaled)
+
+
+def test_absent_labels_have_no_weight(view):
+    bare = replace(view, panoptic=None, depth=None)
+    example = maker().from_view(bare)
+    assert (example["semantic"] == 255).all()
+    for key in ("center_weight", "offset_weight", "depth"):
+        assert not example[key].any()
+
+
+def test_guessed_instances_count_less(view):
+    full = maker().from_view(view)
+    guessed = maker().from_view(replace(view, instance_weight=0.25))
+    torch.testing.assert_close(guessed["center_weight"], 0.25 * full["center_weight"])
+    torch.testing.assert_close(guessed["offset_weight"], 0.25 * full["offset_weight"])
+
+
+def test_class_weights_hold_for_groups_too(view):
+    weights = [1.0] * 19
+    weights[12], weights[5] = 4.0, 2.0
+    semantic = np.full((32, 64), RIDER_OR_BICYCLE.id, np.uint8)
+    semantic[0], semantic[1] = 5, 255
+    example = maker(class_weights=tuple(weights)).from_view(
+        replace(view, semantic=semantic, panoptic=None)
+    )
+    assert (example["semantic_weight"][0] == 2).all()
+    assert (example["semantic_weight"][1] == 1).all()
+    assert (example["semantic_weight"][2:] == 4).all()
+
+
+def test_a_batch_is_normalised_as_the_model_says(view):
+    example = maker()(view, np.random.default_rng(0))
+    batch = {key: value.unsqueeze(0) for key, value in example.items()}
+    assert batch["image"].dtype == torch.uint8
+    config = InputConfig(mean=(1.0, 2.0, 3.0), std=(2.0, 4.0, 8.0))
+    images = normalise(batch["image"], config)
+    torch.testing.assert_close(images[0, 2], (batch["image"][0, 2].float() - 3) / 8)
+    assert batch_targets(batch).offset.shape == (1, 2, 32, 64)

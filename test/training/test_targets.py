@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Targets equal the reference's, and mean what they should."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from depthlab_core.labels import CITYSCAPES
+from training.targets import TargetGenerator, TargetSegment, segments_of
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, np.ndarray]:
+    with np.load(DATA / "panoptic_deeplab_targets.npz") as arrays:
+        return dict(arrays)
+
+
+def test_targets_equal_the_reference(reference):
+    segments = [
+        TargetSegment(entry["id"], entry["category_id"], bool(entry["iscrowd"]))
+        for entry in json.loads(str(reference["segments"]))
+    ]
+    parameters = json.loads(str(reference["kw"]))
+    targets = TargetGenerator(CITYSCAPES, **parameters)(reference["panoptic"], segments)
+    np.testing.assert_array_equal(targets.semantic, reference["sem_seg"])
+    np.testing.assert_array_equal(targets.semantic_weight, reference["sem_seg_weights"])
+    np.testing.assert_array_equal(targets.center_weight, reference["center_weights"])
+    np.testing.assert_array_equal(targets.offset_weight, reference["offset_weights"])
+    np.testing.assert_allclose(targets.center_heatmap[0], reference["center"], atol=1e-6)
+    np.testing.assert_allclose(targets.offset, reference["offset"], atol=1e-5)
+    np.testing.assert_allclose(targets.center_points, reference["center_points"], atol=1e-9)
+
+
+def reference_targets(panoptic, segments, sigma, small_area, small_weight):
+    """Straight from the definition, one segment at a time."""
+    height, width = panoptic.shape
+    semantic = np.full(panoptic.shape, 255, np.uint8)
+    weight = np.ones(panoptic.shape)
+    heatmap = np.zeros(panoptic.shape)
+    offset = np.zeros((2, *panoptic.shape))
+    ys, xs = np.mgrid[0:height, 0:width]
+    for segment in segments:
+        mask = panoptic == segment.id
+        semantic[mask] = segment.category_id
+        if segment.category_id not in CITYSCAPES.thing_ids or not mask.any():
+            continue
+        if mask.sum() < small_area:
+            weight[mask] = small_weight
+        y, x = ys[mask].mean(), xs[mask].mean()
+        dy, dx = ys - round(y), xs - round(x)
+        gaussian = np.exp(-(dy**2 + dx**2) / (2 * sigma**2))
+        reach = int(3 * sigma + 1)
+        gaussian[(abs(dy) > reach) | (abs(dx) > reach)] = 0
+        heatmap = np.maximum(heatmap, gaussian)
+        offset[:, mask] = [y - ys[mask], x - xs[mask]]
+    return semantic, weight, heatmap, offset
+
+
+@given(
+    labels=hnp.arrays(
+        np.int32,
+        st.tuples(st.integers(1, 24), st.integers(1, 24)),
+        elements=st.sampled_from([-1, 0, 2000, 11000, 11001, 11002, 13001, 18001]),
+    ),
+    sigma=st.sampled_from([1, 2, 3, 10]),
+    small_area=st.integers(0, 60),
+)
+@settings(max_examples=60, deadline=None)
+def test_targets_equal_their_definition(labels, sigma, small_area):
+    segments = segments_of(labels, CITYSCAPES)
+    generate = TargetGenerator(
+        CITYSCAPES, sigma=sigma, small_instance_area=small_area, small_instance_weight=5
+    )
+    targets = generate(labels, segments)
+    semantic, weight, heatmap, offset = reference_targets(labels, segments, sigma, small_area, 5)
+    np.testing.assert_array_equal(targets.semantic, semantic)
+    np.testing.assert_array_equal(targets.semantic_weight, weight)
+    np.testing.assert_allclose(targets.center_heatmap[0], heatmap, atol=1e-6)
+    np.testing.assert_allclose(targets.offset, offset, atol=1e-5)
+    is_crowd = labels == 11000
+    np.testing.assert_array_equal(targets.center_weight[0], (labels >= 0) & ~is_crowd)
+    np.testing.assert_array_equal(targets.offset_weight[0], (labels > 11000) & ~is_crowd)
+
+
+def test_nothing_labelled_gives_weight_zero():
+    targets = TargetGenerator(CITYSCAPES)(np.full((4, 6), -1, np.int32), [])
+    assert (targets.semantic == 255).all()
+    assert not targets.center_weight.any()
+    assert not targets.offset_weight.any()
+
+
+def test_a_segment_that_was_cropped_away_has_no_center():
+    targets = TargetGenerator(CITYSCAPES)(np.zeros((4, 6), np.int32), [TargetSegment(7, 13)])
+    assert targets.center_points.shape == (0, 2)
+    assert not targets.center_heatmap.any()
+
+
+def test_crowds_can_be_unlabelled_in_the_semantic_target():
+    generate = TargetGenerator(CITYSCAPES, ignore_crowd_in_semantic=True)
+    targets = generate(np.full((4, 6), 5, np.int32), [TargetSegment(5, 11, is_crowd=True)])
+    assert (targets.semantic == 255).all()
+
+
+def test_stuff_can_have_offset_weight():
+    generate = TargetGenerator(CITYSCAPES, ignore_stuff_in_offset=False)
+    targets = generate(np.zeros((4, 6), np.int32), [TargetSegment(0, 0)])
+    assert targets.offset_weight.all()
+
+
+def test_sigma_must_be_positive():
+    with pytest.raises(ValueError, match="sigma: got 0"):
+        TargetGenerator(CITYSCAPES, sigma=0)

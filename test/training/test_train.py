@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop resumes exactly, stops when asked or when the loss breaks, and shares its work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import training.train as train_module
+from depthlab_core.checkpoint import load_checkpoint
+from training.config import TrainConfig
+from training.config_file import config_from_dict
+from training.run_state import FILE_NAME, RunStateError, changed_entries
+from training.train import LossNotFiniteError, main, train
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+
+
+def small_config(output: Path, **loop) -> dict:
+    return {
+        "output": str(output),
+        "model": {"name": "lite0"},
+        "datasets": {
+            "blocks": {
+                "kind": "blocks",
+                "frames": 3,
+                "max_width": 128,
+                "keep_in_memory": True,
+            }
+        },
+        "augment": {"crop": [64, 96], "scale": [0.9, 1.1]},
+        "targets": {"sigma": 2},
+        "loss": {"depth_loss": "silog_relative", "depth_gradient": 0.2},
+        "optimizer": {"name": "adamw", "lr": 0.001, "warmup_iterations": 2, "clip_norm": 10.0},
+        "loop": {
+            "iterations": 4,
+            "batch_size": 2,
+            "workers": 0,
+            "threads": 1,
+            "ema_decay": 0.5,
+            "log_every": 1,
+            **loop,
+        },
+    }
+
+
+def state_of(folder: Path) -> dict:
+    return torch.load(folder / FILE_NAME, weights_only=True)
+
+
+def assert_same_weights(first: dict, second: dict) -> None:
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Send SIGTERM to this process while step ``steps`` is done."""
+    original, done = train_module.train_step, []
+
+    def counted(*arguments):
+        original(*arguments)
+        done.append(True)
+        if len(done) == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(train_module, "train_step", counted)
+
+
+def test_resuming_gives_the_same_weights_as_an_unbroken_run(tmp_path, monkeypatch):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    train(config_from_dict(small_config(unbroken)), CPU)
+    config = config_from_dict(small_config(broken))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        train(config, CPU)
+    assert state_of(broken)["step"] == 2
+    train(config, CPU)
+    assert state_of(broken)["step"] == 4
+    assert_same_weights(state_of(unbroken)["network"], state_of(broken)["network"])
+    assert_same_weights(state_of(unbroken)["ema"], state_of(broken)["ema"])
+
+
+def test_the_exported_checkpoint_holds_the_averaged_weights(tmp_path):
+    train(config_from_dict(small_config(tmp_path, iterations=1)), CPU)
+    checkpoint = load_checkpoint(tmp_path / "model.safetensors")
+    assert checkpoint.provenance["steps"] == 1
+    assert_same_weights(state_of(tmp_path)["ema"], checkpoint.network.state_dict())
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["loop"]["iterations"] == 1
+
+
+def test_a_kill_leaves_a_state_to_resume_from(tmp_path):
+    config = small_config(tmp_path / "out", iterations=1000, checkpoint_minutes=0.0)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "training.train", "--config", str(path), "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "out" / "model.safetensors").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
+    finally:
+        process.kill()
+        process.wait()
+    step = state_of(tmp_path / "out")["step"]
+    assert step > 0
+    config["loop"]["iterations"] = step + 1
+    assert train(config_from_dict(config), CPU).step == step + 1
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_batch_saved(tmp_path, monkeypatch):
+    config = config_from_dict(small_config(tmp_path))
+    original = train_module.Trainer.losses
+
+    def broken(trainer, batch):
+        total, losses = original(trainer, batch)
+        return total * float("nan"), losses
+
+    monkeypatch.setattr(train_module.Trainer, "losses", broken)
+    with pytest.raises(LossNotFiniteError, match=r"step 0 \(semantic .*bad_batch_rank0\.pt"):
+        train(config, CPU)
+    saved = torch.load(tmp_path / "bad_batch_rank0.pt", weights_only=True)
+    assert saved["batch"]["image"].shape == (2, 3, 64, 96)
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_a_damaged_state_is_one_error(tmp_path):
+    (tmp_path / FILE_NAME).write_bytes(b"not a state")
+    with pytest.raises(RunStateError, match="delete it to start anew"):
+        train(config_from_dict(small_config(tmp_path)), CPU)
+
+
+def test_accumulation_equals_one_large_batch(tmp_path):
+    # Frozen statistics and all pixels: then nothing but rounding depends on the split, except
+    # where a loss divides by the labelled pixels of a batch.
+    def run(name: str, accumulate: int) -> dict:
+        raw = small_config(tmp_path / name, iterations=1, freeze_norm=True, accumulate=accumulate)
+        raw["loss"] = {"hard_pixel_fraction": 1.0, "center": 0.0, "offset": 0.0, "depth": 0.0}
+        raw["model"]["network"] = {"dropout": 0.0}
+        raw["optimizer"]["name"] = "adam"
+        train(config_from_dict(raw), CPU)
+        return state_of(tmp_path / name)["optimizer"]["state"]
+
+    whole, parts = run("whole", 1), run("parts", 2)
+    for key, value in whole.items():
+        torch.testing.assert_close(value["exp_avg"], parts[key]["exp_avg"], atol=1e-6, rtol=1e-3)
+
+
+def test_task_weights_are_learned_and_saved(tmp_path):
+    raw = small_config(tmp_path, iterations=2)
+    raw["loss"]["learned_weights"] = True
+    train(config_from_dict(raw), CPU)
+    weights = state_of(tmp_path)["task_weights"]
+    assert len(weights) == 4
+    assert all(value != 0 for value in weights.values())
+
+
+def test_two_processes_equal_one(tmp_path):
+    def config(name: str) -> dict:
+        # Batch norm over few values multiplies rounding errors; test_collective.py has that.
+        raw = small_config(tmp_path / name, iterations=1, freeze_norm=True)
+        raw["model"]["network"] = {"dropout": 0.0}
+        return raw
+
+    train(config_from_dict(config("one")), CPU)
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(config("two")))
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+    ]
+    command = [*launcher, "-m", "training.train", "--config", str(path), "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=240)
+    one, two = (state_of(tmp_path / name)["optimizer"]["state"] for name in ("one", "two"))
+    largest = max(float(state["exp_avg"].norm()) for state in one.values())
+    for key, state in one.items():
+        difference = float((state["exp_avg"] - two[key]["exp_avg"]).norm())
+        assert difference <= 1e-4 * float(state["exp_avg"].norm()) + 1e-5 * largest
+
+
+def test_the_command_line_reports_mistakes_in_one_line(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    raw = small_config(tmp_path / "out")
+    raw["datasets"] = {"streets": {"kind": "cityscapes", "root": str(tmp_path / "nowhere")}}
+    path.write_text(yaml.safe_dump(raw))
+    assert main(["--config", str(path), "--device", "cpu"]) == 1
+    assert "nowhere does not exist" in capsys.readouterr().err
+    assert main(["--config", str(path), "--set", "loop.speed=9", "--device", "cpu"]) == 1
+    assert "loop.speed: unknown key" in capsys.readouterr().err
+
+
+def test_changed_entries_are_listed_by_path(tmp_path):
+    config = config_from_dict(small_config(tmp_path))
+    changed = replace(config, optimizer=replace(config.optimizer, lr=0.5))
+    assert isinstance(changed, TrainConfig)
+    assert changed_entries(config.to_dict(), changed.to_dict()) == ["optimizer.lr: 0.001 -> 0.5"]

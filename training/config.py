@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration of a training run, as frozen dataclasses; ``config_file`` reads it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from depthlab_core.config import ModelConfig
+from training.augment import AugmentConfig
+from training.examples import TargetConfig
+from training.losses import LossConfig
+
+DATA_VARIABLE = "DEPTHLAB_DATA"
+
+
+class ConfigError(ValueError):
+    """A configuration is wrong; the message names the path of the entry."""
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """One dataset of the mixture.
+
+    Attributes:
+        kind: ``camvid``; ``cityscapes`` for everything in Cityscapes' layout; ``lidar`` for real
+            frames with LiDAR depth; ``blocks`` for crude streets that are made on the fly.
+        root: Its folder; None: the folder of the dataset's name in ``$DEPTHLAB_DATA``.
+        split: Which part to train on.
+        weight: Share of the examples; 0 leaves the dataset out.
+        semantic, panoptic, depth: Whether its labels of that kind are used.
+        frames: For ``blocks``: how many frames.
+        pseudo_instance_weight: For ``camvid``: weight of guessed instances.
+        max_width: Wider images are reduced to this width, pixels.
+        keep_in_memory: Whether decoded frames are kept.
+    """
+
+    kind: Literal["camvid", "cityscapes", "lidar", "blocks"]
+    root: str | None = None
+    split: str = "train"
+    weight: float = 1.0
+    semantic: bool = True
+    panoptic: bool = True
+    depth: bool = True
+    frames: int = 400
+    pseudo_instance_weight: float = 0.0
+    max_width: int | None = None
+    keep_in_memory: bool = False
+
+    def folder(self, name: str) -> Path:
+        """Return the dataset's folder.
+
+        Raises:
+            ConfigError: If neither ``root`` nor the environment variable is set.
+        """
+        if self.root is not None:
+            return Path(self.root).expanduser()
+        if DATA_VARIABLE in os.environ:
+            return Path(os.environ[DATA_VARIABLE]) / name
+        raise ConfigError(
+            f"datasets.{name}.root: missing; set it, or {DATA_VARIABLE} to the folder of all data"
+        )
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The optimiser and its schedule.
+
+    Attributes:
+        name: ``adam`` or ``adamw``.
+        lr: Base learning rate; ``backbone_lr_factor`` times it for the backbone.
+        weight_decay: Not applied to norms and biases.
+        clip_norm: Gradients are scaled down to this norm; None: never.
+        warmup_iterations, warmup_factor, power: See ``warmup_poly_factor``.
+    """
+
+    name: Literal["adam", "adamw"] = "adam"
+    lr: float = 1e-3
+    backbone_lr_factor: float = 1.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    warmup_iterations: int = 1000
+    warmup_factor: float = 0.001
+    power: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ConfigError(f"optimizer.lr: got {self.lr}, expected a positive number")
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """The loop.
+
+    Attributes:
+        iterations: Optimiser steps.
+        batch_size: Examples per step, over all processes.
+        accumulate: Forward passes per step and process.
+        seed: Of weights, draws and dropout.
+        workers: Loader processes; 0 loads in the training process.
+        threads: Threads of torch on the CPU; None leaves torch's choice.
+        channels_last: Memory format of images and weights.
+        autocast: ``bfloat16`` or none.
+        ema_decay: Decay of the averaged weights, which are those that are exported; 0: none.
+        freeze_norm: Keep the statistics of batch norm as they are.
+        log_every: Steps between progress lines.
+        checkpoint_minutes: Time between checkpoints.
+    """
+
+    iterations: int = 90_000
+    batch_size: int = 32
+    accumulate: int = 1
+    seed: int = 0
+    workers: int = 2
+    threads: int | None = None
+    channels_last: bool = True
+    autocast: Literal["bfloat16"] | None = None
+    ema_decay: float = 0.0
+    freeze_norm: bool = False
+    log_every: int = 20
+    checkpoint_minutes: float = 10.0
+
+
+@dataclass(frozen=True)
+class InitConfig:
+    """Where weights come from before the first step.
+
+    Attributes:
+        imagenet: Load ImageNet weights into the backbone (``lite0`` only).
+        checkpoint: Path of a checkpoint to start from; overrides ``imagenet``.
+    """
+
+    imagenet: bool = False
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All of a training run."""
+
+    model: ModelConfig
+    datasets: dict[str, DatasetConfig]
+    output: str = "out/training"
+    init: InitConfig = field(default_factory=InitConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    targets: TargetConfig = field(default_factory=TargetConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as nested dicts, complete."""
+        return dataclasses.asdict(self)

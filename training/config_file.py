@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a training configuration from YAML, strictly: what is unknown or wrong is an error."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from depthlab_core.config import ModelConfig
+from depthlab_core.model_zoo import MODELS
+from depthlab_core.strict_load import dataclass_from_dict
+from training.augment import AugmentConfig
+from training.config import (
+    ConfigError,
+    DatasetConfig,
+    InitConfig,
+    LoopConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
+from training.examples import TargetConfig
+from training.losses import LossConfig
+
+_SECTIONS: dict[str, type[Any]] = {
+    "init": InitConfig,
+    "augment": AugmentConfig,
+    "targets": TargetConfig,
+    "loss": LossConfig,
+    "optimizer": OptimizerConfig,
+    "loop": LoopConfig,
+}
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a configuration file.
+
+    Args:
+        path: YAML. ``model.name`` names a model of the zoo; other entries of ``model`` replace
+            parts of it.
+        overrides: Replacements ``a.b=value``, the value in YAML.
+
+    Raises:
+        ConfigError: If an entry is unknown, missing or wrong; the message names its path.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: got {type(data).__name__}, expected a mapping")
+    for override in overrides:
+        _apply_override(data, override)
+    return config_from_dict(data)
+
+
+def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
+    """Build a configuration from nested mappings, strictly.
+
+    Raises:
+        ConfigError: If an entry is unknown, missing or wrong.
+    """
+    known = ("model", "datasets", "output", *_SECTIONS)
+    for key in data:
+        if key not in known:
+            raise ConfigError(f"{key}: unknown key, expected one of {', '.join(known)}")
+    for key in ("model", "datasets"):
+        if not isinstance(data.get(key), Mapping):
+            raise ConfigError(f"{key}: got {data.get(key)!r}, expected a mapping")
+    name = data["model"].get("name")
+    if name not in MODELS:
+        raise ConfigError(f"model.name: got {name!r}, expected one of {', '.join(MODELS)}")
+    output = data.get("output", "out/training")
+    if not isinstance(output, str):
+        raise ConfigError(f"output: got {output!r}, expected a path")
+    try:
+        sections = {
+            key: dataclass_from_dict(cls, data[key], key)
+            for key, cls in _SECTIONS.items()
+            if key in data
+        }
+        config = TrainConfig(
+            model=dataclass_from_dict(
+                ModelConfig, _merged(MODELS[name].to_dict(), data["model"]), "model"
+            ),
+            datasets={
+                str(key): dataclass_from_dict(DatasetConfig, entry, f"datasets.{key}")
+                for key, entry in data["datasets"].items()
+            },
+            output=output,
+            **sections,
+        )
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    weights, classes = config.targets.class_weights, config.model.network.num_classes
+    if weights is not None and len(weights) != classes:
+        raise ConfigError(f"targets.class_weights: got {len(weights)} values, expected {classes}")
+    return config
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merged(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _apply_override(data: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    if not separator or not path:
+        raise ConfigError(f"--set {override}: expected path.to.entry=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
+    if isinstance(value, str):
+        # YAML 1.1 takes 3e-4 (without a dot) for text.
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    *parents, last = path.split(".")
+    node = data
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {override}: {parent} is {child!r}, not a mapping")
+        node = child
+    node[last] = value

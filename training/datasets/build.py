@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets by configuration."""
+
+from __future__ import annotations
+
+import zlib
+
+from training.config import DatasetConfig
+from training.datasets.block_streets import BlockStreets
+from training.datasets.camvid import CamVid
+from training.datasets.cityscapes_layout import CityscapesLayout
+from training.datasets.lidar_frames import LidarFrames
+from training.datasets.memory import InMemory
+from training.datasets.partial import PartialLabels
+from training.datasets.sample import SampleDataset
+
+
+def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
+    """Open the dataset ``name``.
+
+    Raises:
+        DatasetError: If files are missing.
+        ConfigError: If nothing says where it lies.
+    """
+    dataset: SampleDataset
+    if config.kind == "camvid":
+        dataset = CamVid(config.folder(name), config.split, config.pseudo_instance_weight)
+    elif config.kind == "cityscapes":
+        dataset = CityscapesLayout(
+            config.folder(name),
+            config.split,
+            load_panoptic=config.panoptic,
+            load_depth=config.depth,
+        )
+    elif config.kind == "lidar":
+        dataset = LidarFrames(config.folder(name))
+    else:
+        seed = zlib.crc32(config.split.encode())
+        dataset = BlockStreets(config.frames, seed=seed)
+    if config.max_width is not None or config.keep_in_memory:
+        dataset = InMemory(dataset, config.max_width, keep=config.keep_in_memory)
+    if not (config.semantic and config.panoptic and config.depth):
+        dataset = PartialLabels(dataset, config.semantic, config.panoptic, config.depth)
+    return dataset

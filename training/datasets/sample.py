@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One labelled frame, the only thing that datasets and the rest of training share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+
+class DatasetError(Exception):
+    """A dataset is missing, incomplete or malformed; the message names the file and a remedy."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A frame with all or part of the labels.
+
+    Attributes:
+        image: RGB, uint8 ``(H, W, 3)``.
+        semantic: Category ids or ids of label groups, uint8 ``(H, W)``, 255 = unlabelled; None =
+            this dataset has no semantic labels of its own (the panoptic map may still give them).
+        panoptic: ``category_id * 1000 + instance_id``, int32 ``(H, W)``, -1 = unlabelled;
+            instance 0 is stuff or a crowd of things. None = instances unknown.
+        depth: Metres along Z, float32 ``(H, W)``, 0 = no measurement; None = unknown.
+        focal_length: Horizontal focal length in pixels of ``image``; None = unknown.
+        name: For messages and file names.
+        instance_weight: How much the instance labels count; below 1 where they are only guesses.
+    """
+
+    image: npt.NDArray[np.uint8]
+    semantic: npt.NDArray[np.uint8] | None
+    panoptic: npt.NDArray[np.int32] | None
+    depth: npt.NDArray[np.float32] | None
+    focal_length: float | None
+    name: str
+    instance_weight: float = 1.0
+
+
+class SampleDataset(Protocol):
+    """A map-style dataset."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read frame ``index``."""
+
+
+def require_file(path: Path, dataset: str, remedy: str) -> Path:
+    """Return ``path`` if it exists.
+
+    Raises:
+        DatasetError: If it does not, naming file and remedy.
+    """
+    if not path.exists():
+        raise DatasetError(f"{dataset}: {path} does not exist. {remedy}")
+    return path
+
+
+def require_frames(
+    frames: Sequence[Path], pattern: str, dataset: str, remedy: str
+) -> Sequence[Path]:
+    """Return ``frames`` if there is at least one.
+
+    Raises:
+        DatasetError: If there is none, naming what was looked for.
+    """
+    if not frames:
+        raise DatasetError(f"{dataset}: no file matches {pattern}. {remedy}")
+    return frames
+
+
+def read_image(path: Path, dataset: str) -> npt.NDArray[np.uint8]:
+    """Read a colour image as RGB, uint8 ``(H, W, 3)``.
+
+    Raises:
+        DatasetError: If the file is no image.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f"{dataset}: {path} cannot be read as an image; fetch it again.")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def read_raw(path: Path, dataset: str) -> npt.NDArray[Any]:
+    """Read an image file's values as they are, such as labels or 16-bit disparity.
+
+    Raises:
+        DatasetError: If the file is no image.
+    """
+    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise DatasetError(f"{dataset}: {path} cannot be read as an image; fetch it again.")
+    return values

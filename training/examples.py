@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a sample to what the loop feeds the network: a view, its targets, tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from depthlab_core.config import DepthConfig, InputConfig
+from depthlab_core.labels import LabelSet
+from training.augment import AugmentConfig, augment
+from training.datasets.mixture import Example
+from training.datasets.sample import Sample
+from training.label_groups import STREET_GROUPS
+from training.losses import BatchTargets
+from training.targets import TargetGenerator, segments_of
+
+
+@dataclass(frozen=True)
+class TargetConfig:
+    """How targets are made; pixels are those of the network's input.
+
+    Attributes:
+        sigma: Standard deviation of the Gaussian at a centre.
+        small_instance_area, small_instance_weight: Semantic weight of things below this area.
+        class_weights: Semantic weight by category id, on top; None: 1 for all. A label group has
+            that of its first member.
+        max_depth: Ground truth beyond this many metres is not used; None uses all.
+    """
+
+    sigma: float = 10.0
+    small_instance_area: int = 4096
+    small_instance_weight: float = 3.0
+    class_weights: tuple[float, ...] | None = None
+    max_depth: float | None = None
+
+
+class ExampleMaker:
+    """Turns samples into examples: augmentation, targets, tensors.
+
+    Args:
+        augment_config: Random views.
+        target_config: Targets.
+        depth_config: The network's depth; decides what its output should be.
+        labels: Classes.
+    """
+
+    def __init__(
+        self,
+        augment_config: AugmentConfig,
+        target_config: TargetConfig,
+        depth_config: DepthConfig,
+        labels: LabelSet,
+    ) -> None:
+        self._augment = augment_config
+        self._targets = target_config
+        self._depth = depth_config
+        self._labels = labels
+        self._generate = TargetGenerator(
+            labels,
+            sigma=target_config.sigma,
+            small_instance_area=target_config.small_instance_area,
+            small_instance_weight=target_config.small_instance_weight,
+        )
+        self._class_weights = _class_weights(target_config.class_weights)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Example:
+        """Make an example out of a random view of ``sample``."""
+        return self.from_view(augment(sample, self._augment, rng))
+
+    def from_view(self, view: Sample) -> Example:
+        """Make an example out of ``view`` as it is."""
+        unlabelled = np.full(view.image.shape[:2], -1, dtype=np.int32)
+        panoptic = unlabelled if view.panoptic is None else view.panoptic
+        targets = self._generate(panoptic, segments_of(panoptic, self._labels))
+        semantic = targets.semantic if view.semantic is None else view.semantic
+        weight = np.float32(view.instance_weight)
+        arrays: dict[str, npt.NDArray[np.generic]] = {
+            "image": view.image.transpose(2, 0, 1),
+            "semantic": semantic,
+            "semantic_weight": targets.semantic_weight * self._class_weights[semantic],
+            "center_heatmap": targets.center_heatmap,
+            "center_weight": targets.center_weight * weight,
+            "offset": targets.offset,
+            "offset_weight": targets.offset_weight * weight,
+            "depth": self._depth_target(view),
+        }
+        return {
+            key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in arrays.items()
+        }
+
+    def _depth_target(self, view: Sample) -> npt.NDArray[np.float32]:
+        """Return what the network's depth output should be; 0 where unknown."""
+        if view.depth is None:
+            return np.zeros(view.image.shape[:2], dtype=np.float32)
+        depth = view.depth
+        if self._targets.max_depth is not None:
+            depth = np.where(depth <= self._targets.max_depth, depth, 0)
+        canonical = self._depth.canonical_focal_length
+        if canonical is not None:
+            if view.focal_length is None:
+                return np.zeros_like(depth)
+            depth = depth * np.float32(canonical / view.focal_length)
+        return depth.astype(np.float32)
+
+
+def _class_weights(weights: tuple[float, ...] | None) -> npt.NDArray[np.float32]:
+    """Return the weight of every possible value of a semantic target."""
+    table = np.ones(256, dtype=np.float32)
+    if weights is not None:
+        table[: len(weights)] = weights
+        for group in STREET_GROUPS:
+            table[group.id] = weights[group.members[0][0]]
+    return table
+
+
+def batch_targets(batch: Example) -> BatchTargets:
+    """Name the targets of a collated batch."""
+    return BatchTargets(
+        **{key: value for key, value in batch.items() if key in BatchTargets.__annotations__}
+    )
+
+
+def normalise(images: Tensor, config: InputConfig) -> Tensor:
+    """Turn uint8 RGB ``(B, 3, H, W)`` into the network's float input."""
+    mean = torch.tensor(config.mean, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(config.std, device=images.device).view(1, 3, 1, 1)
+    return (images.float() - mean) / std

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intersection over union of semantic maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+class SemanticIou:
+    """Mean IoU from one confusion matrix over all images (Cityscapes' pixel-level measure).
+
+    Args:
+        class_names: By class id.
+    """
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self._names = list(class_names)
+        self.confusion = np.zeros((len(self._names), len(self._names)), dtype=np.int64)
+
+    def update(self, prediction: npt.NDArray[np.integer], truth: npt.NDArray[np.integer]) -> None:
+        """Count an image.
+
+        Args:
+            prediction: Class ids ``(H, W)``. Predicted void must be given as some class that is
+                wrong, or be left to the caller to fill.
+            truth: Class ids ``(H, W)``; values that are no class id are not counted.
+        """
+        count = len(self._names)
+        counted = (truth >= 0) & (truth < count)
+        pairs = truth[counted].astype(np.int64) * count + prediction[counted]
+        self.confusion += np.bincount(pairs, minlength=count**2).reshape(count, count)
+
+    def result(self) -> dict[str, float]:
+        """Return ``miou`` and ``iou/CLASS`` of the classes that occur, as fractions."""
+        correct = np.diag(self.confusion)
+        union = self.confusion.sum(0) + self.confusion.sum(1) - correct
+        # As Cityscapes does: a class without a pixel of truth has no value.
+        occurs = self.confusion.sum(1) > 0
+        values = {
+            f"iou/{name}": float(correct[i] / union[i])
+            for i, name in enumerate(self._names)
+            if occurs[i]
+        }
+        mean = float(np.mean(list(values.values()))) if values else float("nan")
+        return {"miou": mean, **values}

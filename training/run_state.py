@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run needs to go on after a kill: saved atomically, loaded without executing anything."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FILE_NAME = "run_state.pt"
+
+
+class RunStateError(Exception):
+    """A saved state cannot be used; the message says why."""
+
+
+def save_atomically(data: dict[str, Any], path: Path) -> None:
+    """Write ``data`` with torch so that ``path`` always holds a whole file."""
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        torch.save(data, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load_run_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read what ``save_atomically`` wrote.
+
+    Raises:
+        RunStateError: If the file is damaged.
+    """
+    try:
+        data: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise RunStateError(
+            f"{path}: cannot be read ({error}); delete it to start anew"
+        ) from error
+    return data
+
+
+def changed_entries(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
+    """List where two nested configurations differ, as ``path: old -> new``."""
+    changes = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            changes += changed_entries(before, after, f"{path}{key}.")
+        elif _plain(before) != _plain(after):
+            changes.append(f"{path}{key}: {before} -> {after}")
+    return changes
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One rendered street image and everything that is known about it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.streets.classes import LABEL_DIVISOR, SemanticClass, is_thing
+
+
+@dataclass(frozen=True)
+class StreetFrame:
+    """An image with its truth.
+
+    Instances of any size keep their number; the smallest are single pixels far away. Readers that
+    want to leave them out should ask for at least 12 pixels.
+
+    Attributes:
+        name: Unique within a data set.
+        image: ``(H, W, 3)`` uint8 RGB.
+        semantic: ``(H, W)`` uint8 trainId, 255 = ignore.
+        panoptic: ``(H, W)`` int32, ``category_id * 1000 + instance_id`` (stuff: instance 0),
+            -1 = ignore. An instance keeps its number over the frames of a sequence.
+        depth: ``(H, W)`` float32 metres along the optical axis; 0 = none (sky, ego vehicle).
+        intrinsics: K, ``(3, 3)`` pixels.
+        world_from_camera: Pose of the optical frame, ``(4, 4)`` metres.
+        velocities: World velocity ``(3,)`` in m/s of each visible panoptic thing id.
+        time: Seconds since the start of the sequence.
+    """
+
+    name: str
+    image: npt.NDArray[np.uint8]
+    semantic: npt.NDArray[np.uint8]
+    panoptic: npt.NDArray[np.int32]
+    depth: npt.NDArray[np.float32]
+    intrinsics: npt.NDArray[np.float64]
+    world_from_camera: npt.NDArray[np.float64]
+    velocities: dict[int, tuple[float, float, float]]
+    time: float = 0.0
+
+    @property
+    def focal_length(self) -> float:
+        """Horizontal focal length, pixels."""
+        return float(self.intrinsics[0, 0])
+
+
+def panoptic_from(
+    semantic: npt.NDArray[np.uint8], identity: npt.NDArray[np.uint16]
+) -> npt.NDArray[np.int32]:
+    """Join classes and instance numbers ``(H, W)`` to a panoptic map.
+
+    A thing without a number (a bicycle in a rack far away) is ignored: nobody could tell which
+    one it is.
+    """
+    category = semantic.astype(np.int32)
+    thing = is_thing(semantic)
+    panoptic = category * LABEL_DIVISOR + np.where(thing, identity.astype(np.int32), 0)
+    panoptic[(semantic == SemanticClass.IGNORE) | (thing & (identity == 0))] = -1
+    return panoptic

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where cameras are mounted: on cars, vans, walkers and masts; and the ego vehicle's hood."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from training.streets.camera import Camera, focal_length_of, mounted
+from training.streets.classes import SemanticClass
+from training.streets.mesh import Color, FloatArray, Material, Mesh, Surface, grid, rgb
+from training.streets.roads import Road
+from training.streets.scene import EGO_IDENTITY, Scene
+from training.streets.shapes import pose
+from training.streets.site import Site
+
+Mount = Literal["car", "side", "walker", "mast"]
+_MOUNTS: dict[Mount, float] = {"car": 0.7, "side": 0.1, "walker": 0.09, "mast": 0.11}
+
+# How far everybody keeps from a camera, metres: those on cars are in the middle of the car.
+CLEARANCE: dict[Mount, float] = {"car": 2.6, "side": 2.6, "walker": 0.9, "mast": 0.6}
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A camera on something that may drive along a road.
+
+    Attributes:
+        camera: Intrinsics; its pose is that at time 0.
+        mount: What carries it.
+        road: Along which.
+        s: Place at time 0.
+        d: Metres left of the centre line.
+        speed: m/s along s.
+        yaw: Against the direction of the road, radians.
+        height: Over the ground, metres.
+        pitch: Positive looks down, radians.
+        roll: Radians.
+        hood: Mesh of the own car's front, if it is in view, and its colour.
+    """
+
+    camera: Camera
+    mount: Mount
+    road: Road
+    s: float
+    d: float
+    speed: float
+    yaw: float
+    height: float
+    pitch: float
+    roll: float
+    hood: tuple[Mesh, Color] | None
+
+    def pose_at(self, site: Site, time: float) -> FloatArray:
+        """Return the camera's pose at a time."""
+        s = self.s + self.speed * time
+        point = site.world(self.road, s, self.d)
+        heading = float(self.road.line.heading(s)) + self.yaw
+        ahead = site.world(self.road, s + np.cos(self.yaw) * 2.0, self.d)
+        slope = np.arctan2(ahead[2] - point[2], 2.0) if abs(np.cos(self.yaw)) > 0.5 else 0.0
+        bounce = 0.004 * np.sin(9.0 * time) * (abs(self.speed) > 0.5)
+        pitch = self.pitch - slope * np.sign(np.cos(self.yaw)) + bounce
+        return mounted(point, heading, self.height, pitch=float(pitch), roll=self.roll)
+
+    def camera_at(self, site: Site, time: float) -> Camera:
+        """Return the camera at a time."""
+        return self.camera.moved(self.pose_at(site, time))
+
+    def show_hood(self, scene: Scene, site: Site, time: float) -> None:
+        """Add the hood to a scene, if there is one."""
+        if self.hood is None:
+            return
+        mesh, color = self.hood
+        s = self.s + self.speed * time
+        x, y, z = site.world(self.road, s, self.d)
+        heading = float(self.road.line.heading(s)) + self.yaw
+        scene.add("ego/hood", mesh, pose(x, y, z, heading), (color,), EGO_IDENTITY)
+        scene.casts_no_shadow.add("ego/hood")
+
+
+def rig(
+    rng: np.random.Generator, width: int, height: int, roads: tuple[Road, ...], site: Site
+) -> Rig:
+    """Draw a camera and its place."""
+    mount: Mount = str(rng.choice(list(_MOUNTS), p=list(_MOUNTS.values())))  # type: ignore[assignment]
+    road = (
+        roads[0]
+        if len(roads) == 1 or rng.random() < 0.75
+        else roads[int(rng.integers(1, len(roads)))]
+    )
+    main = road is roads[0]
+    s = rng.uniform(20, road.line.length - 60) if main else rng.uniform(25, 70)
+    field = float(np.clip(rng.normal(66, 17), 40, 110))
+    if rng.random() < 0.15:
+        field = rng.uniform(40, 110)
+    focal = focal_length_of(width, field)
+    vertical = np.arctan2(height / 2, focal)
+    direction = int(rng.choice([-1, 1]))
+    yaw, roll, speed = 0.0 if direction > 0 else np.pi, rng.normal(0, 0.006), 0.0
+    if mount == "car" or mount == "side":
+        lane = int(rng.integers(road.lanes))
+        d = road.lane_offset(lane, direction) + rng.normal(0, 0.25)
+        lift = rng.uniform(1.15, 2.0) if rng.random() < 0.85 else rng.uniform(1.9, 3.0)
+        # Most mounts put the horizon a little above or below the middle.
+        pitch = rng.normal(0.02, 0.05)
+        yaw += rng.normal(0, 0.05)
+        if mount == "side":
+            yaw += rng.uniform(0.5, 2.2) * float(rng.choice([-1, 1]))
+        speed = direction * rng.uniform(0, 13.0)
+    else:
+        side = int(rng.choice([-1, 1]))
+        walk = road.band(side, "sidewalk") or road.side(side)[0]
+        d = side * rng.uniform(walk.inner + 0.3, min(walk.outer, walk.inner + 3) - 0.1)
+        yaw += rng.normal(0, 0.5) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi)
+        roll = rng.normal(0, 0.02)
+        if mount == "mast":
+            lift, pitch = rng.uniform(3.0, 6.5), rng.uniform(0.1, 0.62)
+            across = -side * np.pi / 2
+            yaw = across + rng.uniform(-1.3, 1.3)
+        else:
+            lift, pitch = rng.uniform(1.3, 1.8), rng.normal(0.03, 0.08)
+    pitch = float(
+        np.clip(pitch, -vertical * 0.45, vertical * 0.6 + (0.5 if mount == "mast" else 0))
+    )
+    cx = (width - 1) / 2 + rng.normal(0, 0.008) * width
+    cy = (height - 1) / 2 + rng.normal(0, 0.015) * height
+    camera = Camera(width, height, focal, (float(cx), float(cy)), np.eye(4))
+    hood = None
+    if mount == "car" and lift < 2.0 and rng.random() < 0.3:
+        hood = _hood(rng, lift, pitch + vertical)
+    made = Rig(camera, mount, road, s, d, speed, float(yaw), lift, pitch, float(roll), hood)
+    return Rig(**{**made.__dict__, "camera": made.camera_at(site, 0.0)})
+
+
+def _hood(rng: np.random.Generator, lift: float, below: float) -> tuple[Mesh, Color]:
+    """Return a hood whose front edge shows in the lowest fifth of the image.
+
+    Args:
+        rng: Source of its shape.
+        lift: Height of the camera over the ground, metres.
+        below: Angle between the horizon and the lower edge of the image, radians.
+    """
+    reach = rng.uniform(1.1, 2.0)
+    tip_angle = below * rng.uniform(0.78, 0.97)
+    top = lift - reach * np.tan(tip_angle)
+    width = rng.uniform(1.4, 1.9)
+    x = np.linspace(0.05, 1, 9) * reach
+    y = np.linspace(-1, 1, 13) * width / 2
+    grid_x, grid_y = np.meshgrid(x, y)
+    bulge = 1 - (np.abs(grid_y) / (width / 2)) ** 2.5
+    round_off = reach * 0.12 * (1 - bulge)
+    z = top + 0.05 * (1 - grid_x / reach) - 0.1 * (1 - bulge)
+    points = np.stack([grid_x - round_off * grid_x / reach, grid_y, z], -1)
+    material = Material.PAINT if rng.random() < 0.8 else Material.MATTE
+    surface = Surface(SemanticClass.IGNORE, material=material, slot=0)
+    value = float(rng.choice([20, 30, 60, 120, 200, 230]))
+    return grid(points, surface), rgb(value * (1 + rng.uniform(-0.15, 0.15, 3)))

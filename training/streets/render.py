@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renders a data set: ``python -m training.streets.render --out DIR --frames N --split train``."""
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from training.streets.appearance import Split
+from training.streets.generator import FRAMES_PER_TOWN, StreetGenerator
+from training.streets.gpu import RendererError
+from training.streets.write import CityscapesWriter, PanopticEntry
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.lower().split("x")
+    return int(width), int(height)
+
+
+def render_range(
+    out: Path, split: Split, seed: int, size: tuple[int, int], first: int, last: int
+) -> list[PanopticEntry]:
+    """Render frames ``first`` to ``last - 1`` and return their panoptic entries."""
+    generator = StreetGenerator(split, seed=seed, width=size[0], height=size[1])
+    writer = CityscapesWriter(out, split)
+    return [writer.write(generator.frame(index)) for index in range(first, last)]
+
+
+def _ranges(frames: int, start: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of whole towns."""
+    index = start
+    while index < start + frames:
+        last = min((index // FRAMES_PER_TOWN + 1) * FRAMES_PER_TOWN, start + frames)
+        yield index, last
+        index = last
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--frames", type=int, required=True)
+    parser.add_argument("--start", type=int, default=0, help="number of the first frame")
+    parser.add_argument("--split", choices=("train", "val"), default="train")
+    parser.add_argument("--size", type=_size, default=(512, 256), metavar="WIDTHxHEIGHT")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args(arguments)
+    # One rasteriser thread each: workers share the cores among themselves.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+    writer = CityscapesWriter(options.out, options.split)
+    entries: list[PanopticEntry] = []
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(options.workers, mp_context=context) as executor:
+            jobs = [
+                executor.submit(
+                    render_range, options.out, options.split, options.seed, options.size, *span
+                )
+                for span in _ranges(options.frames, options.start)
+            ]
+            for job in as_completed(jobs):
+                entries += job.result()
+                print(f"{len(entries)} of {options.frames} frames", flush=True)
+                writer.finish(entries)
+    except RendererError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Headless rendering: radiance, class, instance and metric depth of a scene in one pass."""
+
+from dataclasses import dataclass
+
+import cv2
+import moderngl
+import numpy as np
+import numpy.typing as npt
+
+from training.streets.camera import Camera
+from training.streets.culling import Placed, distance, in_view, scale
+from training.streets.gpu import (
+    KINDS,
+    Drawable,
+    draw,
+    load_program,
+    set_uniform,
+    shared_context,
+    street_program,
+    upload,
+)
+from training.streets.mesh import FloatArray
+from training.streets.scene import Lighting, Scene
+
+NEAR, FAR = 0.15, 1600.0
+SHADOW_SIZE = 1024
+SHADOW_REACH = 45.0  # half the edge of the shadow map, metres
+SHADE_REACH = 70.0
+_DIMMEST_SUN = 0.12  # weaker sunlight casts no visible shadow
+_LAMPS = 8
+
+
+@dataclass(frozen=True)
+class RawFrame:
+    """What the rasteriser saw.
+
+    Attributes:
+        radiance: ``(H, W, 3)`` float32 linear RGB, antialiased.
+        semantic: ``(H, W)`` uint8 trainId.
+        identity: ``(H, W)`` uint16 instance number, 0 = none.
+        depth: ``(H, W)`` float32 metres along the optical axis, 0 = none.
+    """
+
+    radiance: npt.NDArray[np.float32]
+    semantic: npt.NDArray[np.uint8]
+    identity: npt.NDArray[np.uint16]
+    depth: npt.NDArray[np.float32]
+
+
+class Renderer:
+    """Draws scenes at one image size.
+
+    Args:
+        width: Image width, pixels.
+        height: Image height, pixels.
+        supersample: Samples per pixel along each axis; the first lies on the pixel's centre.
+
+    Raises:
+        RendererError: If no OpenGL context can be made.
+    """
+
+    def __init__(self, width: int, height: int, supersample: int = 2) -> None:
+        self.width, self.height, self.supersample = width, height, supersample
+        self._context = context = shared_context()
+        size = (width * supersample, height * supersample)
+        self._targets = [
+            context.texture(size, 4, dtype="f2"),
+            context.texture(size, 1, dtype="u4"),
+            context.texture(size, 1, dtype="f4"),
+        ]
+        self._frame = context.framebuffer(self._targets, context.depth_renderbuffer(size))
+        self._shadow = context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
+        self._shadow.compare_func = "<="
+        self._shadow.repeat_x = self._shadow.repeat_y = False
+        self._shadow_frame = context.framebuffer(depth_attachment=self._shadow)
+        self._street = {kind: street_program(context, "street", kind) for kind in KINDS}
+        self._shadow_program = street_program(context, "shadow")
+        self._shade = load_program(context, "shade")
+        self._sky = load_program(context, "sky")
+        self._sky_vertices = context.vertex_array(self._sky, [])
+        self._atlas: moderngl.TextureArray | None = None
+        self._sky_texture: moderngl.Texture | None = None
+        self._drawables: dict[str, Drawable] = {}
+
+    def load_atlas(self, atlas: npt.NDArray[np.uint8]) -> None:
+        """Use these textures, ``(L, S, S, 4)`` uint8 sRGB + alpha, and forget the last meshes."""
+        for drawable in self._drawables.values():
+            drawable.release()
+        self._drawables.clear()
+        if self._atlas is not None:
+            self._atlas.release()
+        layers, size = atlas.shape[:2]
+        self._atlas = self._context.texture_array((size, size, layers), 4, atlas.tobytes())
+        self._atlas.build_mipmaps()
+        self._atlas.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+
+    def _drawable(self, scene: Scene, name: str) -> Drawable:
+        if name not in self._drawables:
+            self._drawables[name] = upload(self._context, scene.meshes[name])
+        return self._drawables[name]
+
+    def render(self, scene: Scene, camera: Camera, lighting: Lighting) -> RawFrame:
+        """Draw a scene.
+
+        A name of a mesh stands for the same mesh until :meth:`load_atlas` is called again.
+        """
+        if self._atlas is None:
+            message = "load_atlas first"
+            raise RuntimeError(message)
+        context = self._context
+        self._atlas.use(0)
+        records = {name: np.concatenate(placed) for name, placed in scene.placements.items()}
+        shadow_from_world = self._draw_shadows(scene, records, camera, lighting)
+        projection = camera.clip_from_camera(self.supersample, NEAR, FAR)
+        clip_from_world = projection @ camera.camera_from_world
+        self._frame.use()
+        context.disable(moderngl.BLEND)
+        self._frame.clear(depth=1.0)
+        self._draw_sky(camera, lighting)
+        for street in self._street.values():
+            self._set_uniforms(
+                street.program, camera, lighting, clip_from_world, shadow_from_world
+            )
+        context.enable(moderngl.DEPTH_TEST)
+        visible = self._visible(scene, records, camera)
+        for kind in KINDS:
+            if kind == "veil":
+                continue
+            for drawable, kept in visible:
+                if kind in drawable.triangles:
+                    draw(context, self._street[kind], drawable, kind, kept)
+            if kind == "ground":
+                self._draw_shades(scene, camera, clip_from_world)
+        # Veils (twigs, fences, spokes) blend into what is behind them, so they come last, far
+        # ones first; only the radiance blends: the label and the depth have alpha 1 or none.
+        context.enable(moderngl.BLEND)
+        context.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
+        for drawable, kept in reversed(visible):
+            draw(context, self._street["veil"], drawable, "veil", kept[::-1])
+        context.disable(moderngl.BLEND)
+        return self._read()
+
+    def _visible(
+        self, scene: Scene, records: dict[str, Placed], camera: Camera
+    ) -> list[tuple[Drawable, Placed]]:
+        """Return what is in view, near things first: what they hide is then never shaded."""
+        visible = []
+        for name, placed in records.items():
+            drawable = self._drawable(scene, name)
+            kept = in_view(drawable.radius, placed, camera)
+            if len(kept):
+                away = distance(kept, camera.position)
+                order = np.argsort(away, kind="stable")
+                visible.append((float(away.min()) - drawable.radius, drawable, kept[order]))
+        visible.sort(key=lambda item: item[0])
+        return [(drawable, kept) for _, drawable, kept in visible]
+
+    def _draw_shadows(
+        self, scene: Scene, records: dict[str, Placed], camera: Camera, lighting: Lighting
+    ) -> FloatArray:
+        """Draw the shadow map; returns the matrix from the world to its texture."""
+        forward = camera.world_from_camera[:3, 2]
+        focus = camera.position + forward * [1, 1, 0] * SHADOW_REACH * 0.75
+        clip_from_world = sun_view(focus, lighting.sun_direction)
+        self._shadow_frame.use()
+        self._shadow_frame.clear(depth=1.0)
+        if float(np.max(lighting.sun_color)) > _DIMMEST_SUN:
+            self._context.enable(moderngl.DEPTH_TEST)
+            set_uniform(self._shadow_program.program, "atlas", 0)
+            set_uniform(self._shadow_program.program, "clip_from_world", clip_from_world)
+            for name, placed in records.items():
+                if name in scene.casts_no_shadow:
+                    continue
+                drawable = self._drawable(scene, name)
+                reach = distance(placed, focus)
+                near = placed[reach < SHADOW_REACH * 1.6 + drawable.radius * scale(placed)]
+                for kind in drawable.triangles:
+                    draw(self._context, self._shadow_program, drawable, kind, near)
+        self._shadow.use(2)
+        unit_from_clip = np.diag([0.5, 0.5, 0.5, 1.0])
+        unit_from_clip[:3, 3] = 0.5
+        return np.asarray(unit_from_clip @ clip_from_world)
+
+    def _draw_shades(self, scene: Scene, camera: Camera, clip_from_world: FloatArray) -> None:
+        """Darken the ground below things; labels and depth stay as they are."""
+        if not scene.shades:
+            return
+        matrices = np.stack(scene.shades)
+        away = np.linalg.norm(matrices[:, :2, 3] - camera.position[:2], axis=1)
+        rows = np.ascontiguousarray(matrices[away < SHADE_REACH, :3], np.float32)
+        if not len(rows):
+            return
+        context = self._context
+        set_uniform(self._shade, "clip_from_world", clip_from_world)
+        instances = context.buffer(rows.tobytes())
+        content = [(instances, "4f4 4f4 4f4/i", "in_row0", "in_row1", "in_row2")]
+        array = context.vertex_array(self._shade, content)
+        mask: tuple[object, ...] = ((True,) * 4, (False,) * 4, (False,) * 4)
+        self._frame.color_mask = mask  # type: ignore[assignment]  # one per target, its stub: one
+        self._frame.depth_mask = False
+        context.enable(moderngl.BLEND)
+        context.blend_func = moderngl.DST_COLOR, moderngl.ZERO
+        array.render(moderngl.TRIANGLE_STRIP, vertices=4, instances=len(rows))
+        context.disable(moderngl.BLEND)
+        self._frame.color_mask = ((True,) * 4,) * 3  # type: ignore[assignment]
+        self._frame.depth_mask = True
+        array.release()
+        instances.release()
+
+    def _draw_sky(self, camera: Camera, lighting: Lighting) -> None:
+        if self._sky_texture is not None:
+            self._sky_texture.release()
+        height, width = lighting.sky.shape[:2]
+        pixels = np.ascontiguousarray(lighting.sky, np.float32).tobytes()
+        self._sky_texture = self._context.texture((width, height), 3, pixels, dtype="f4")
+        self._sky_texture.build_mipmaps()
+        self._sky_texture.use(1)
+        projection = camera.clip_from_camera(self.supersample, NEAR, FAR)
+        # The ray through a clip-space point (x, y): undo the projection at depth 1.
+        camera_from_clip = np.zeros((4, 4))
+        camera_from_clip[:2, :2] = np.diag(1 / np.diag(projection)[:2])
+        camera_from_clip[:2, 3] = -projection[:2, 2] / np.diag(projection)[:2]
+        camera_from_clip[2, 3] = 1.0
+        rotation = np.eye(4)
+        rotation[:3, :3] = camera.world_from_camera[:3, :3]
+        set_uniform(self._sky, "sky", 1)
+        set_uniform(self._sky, "ray_from_clip", rotation @ camera_from_clip)
+        set_uniform(self._sky, "fog_color", np.asarray(lighting.fog_color))
+        set_uniform(self._sky, "fog_amount", float(1 - np.exp(-lighting.fog_density * 400)))
+        self._context.disable(moderngl.DEPTH_TEST)
+        self._sky_vertices.render(moderngl.TRIANGLES, vertices=3)
+
+    def _set_uniforms(
+        self,
+        program: moderngl.Program,
+        camera: Camera,
+        lighting: Lighting,
+        clip_from_world: FloatArray,
+        shadow_from_world: FloatArray,
+    ) -> None:
+        for name, unit in (("atlas", 0), ("sky", 1), ("shadow_map", 2), ("noise_layer", 1)):
+            set_uniform(program, name, unit)
+        set_uniform(program, "clip_from_world", clip_from_world)
+        set_uniform(program, "shadow_from_world", shadow_from_world)
+        set_uniform(program, "eye", camera.position)
+        for name in ("sun_direction", "sun_color", "ambient_up", "ambient_down", "fog_color"):
+            set_uniform(program, name, np.asarray(getattr(lighting, name)))
+        for name in ("fog_density", "wetness", "window_glow", "lamp_glow"):
+            set_uniform(program, name, float(getattr(lighting, name)))
+        lamps = lighting.lamps[:_LAMPS]
+        positions, colors = np.zeros((_LAMPS, 4)), np.zeros((_LAMPS, 3))
+        for row, lamp in enumerate(lamps):
+            positions[row] = (*lamp.position, lamp.reach)
+            colors[row] = lamp.color
+        set_uniform(program, "lamp_count", len(lamps))
+        set_uniform(program, "lamp_position", positions)
+        set_uniform(program, "lamp_color", colors)
+
+    def _read(self) -> RawFrame:
+        step = self.supersample
+        rows, columns = self.height * step, self.width * step
+        color = np.frombuffer(self._targets[0].read(), np.float16).reshape(rows, columns, 4)
+        label = np.frombuffer(self._targets[1].read(), np.uint32).reshape(rows, columns)
+        depth = np.frombuffer(self._targets[2].read(), np.float32).reshape(rows, columns)
+        label = label[::step, ::step]
+        return RawFrame(
+            antialiased(color[..., :3].astype(np.float32), step),
+            (label & 255).astype(np.uint8),
+            (label >> 8).astype(np.uint16),
+            np.ascontiguousarray(depth[::step, ::step]),
+        )
+
+
+def antialiased(radiance: npt.NDArray[np.float32], step: int) -> npt.NDArray[np.float32]:
+    """Return ``(H, W, 3)`` from samples ``(H * step, W * step, 3)``.
+
+    Sample (0, 0) of each pixel is its centre, so the filter is a tent centred on it.
+    """
+    if step == 1:
+        return radiance
+    # A lamp or the sun must not make whole pixels white through one sample.
+    bounded = np.minimum(radiance, 8.0)
+    tent = np.concatenate([np.arange(1, step + 1), np.arange(step - 1, 0, -1)]).astype(np.float32)
+    tent /= tent.sum()
+    smooth = cv2.sepFilter2D(bounded, -1, tent, tent, borderType=cv2.BORDER_REFLECT)
+    return np.ascontiguousarray(smooth[::step, ::step], np.float32)
+
+
+def sun_view(focus: FloatArray, sun_direction: FloatArray) -> FloatArray:
+    """Return the orthographic ``(4, 4)`` clip-from-world matrix of the sun."""
+    toward = np.asarray(sun_direction, float)
+    side = np.cross([0.0, 0.0, 1.0], toward)
+    side = side / max(float(np.linalg.norm(side)), 1e-6)
+    rotation = np.stack([side, np.cross(toward, side), -toward])
+    # Whole texels only, or shadows would crawl over a moving sequence.
+    texel = 2 * SHADOW_REACH / SHADOW_SIZE
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = -np.round(rotation @ focus / texel) * texel
+    return np.asarray(np.diag([1 / SHADOW_REACH, 1 / SHADOW_REACH, 1 / 160.0, 1.0]) @ matrix)

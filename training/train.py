@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop.
+
+``python -m training.train --config training/configs/NAME.yaml --set optimizer.lr=3e-4``, or with
+``torchrun --nproc-per-node N -m training.train``: ``loop.batch_size`` is over all processes.
+A run that was interrupted goes on when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from depthlab_core.labels import CITYSCAPES
+from training.collective import Collective, join_processes, leave_processes
+from training.config import ConfigError, TrainConfig
+from training.config_file import load_config
+from training.datasets.build import build_dataset
+from training.datasets.mixture import Example, MixedDataset, Mixture, StepSampler
+from training.datasets.sample import DatasetError
+from training.examples import ExampleMaker
+from training.imagenet import ImageNetWeightsError
+from training.optimizer import set_learning_rate
+from training.progress import Progress
+from training.run_state import RunStateError, save_atomically
+from training.stop_request import StopRequest
+from training.trainer import Trainer
+
+logger = logging.getLogger("training")
+
+
+class LossNotFiniteError(Exception):
+    """The loss is NaN or infinite; the batch lies beside the checkpoint."""
+
+
+def train(
+    config: TrainConfig, device: torch.device, collective: Collective | None = None
+) -> Trainer:
+    """Train until the configured step, or until a signal asks to stop.
+
+    Raises:
+        LossNotFiniteError: If the loss is NaN or infinite.
+        DatasetError, ImageNetWeightsError, RunStateError: If files are missing or damaged.
+    """
+    if config.loop.threads is not None:
+        torch.set_num_threads(config.loop.threads)
+    trainer = Trainer(config, device, collective)
+    trainer.resume()
+    if trainer.collective.rank == 0:
+        text = yaml.safe_dump(_yaml_ready(config.to_dict()), sort_keys=False)
+        (trainer.output / "config.yaml").write_text(text, encoding="utf-8")
+    loader = build_loader(trainer)
+    with StopRequest().listening() as stop:
+        train_steps(trainer, loader, stop)
+    trainer.save()
+    return trainer
+
+
+def build_loader(trainer: Trainer) -> DataLoader[Example]:
+    """Open the datasets, mix them and load this process's part of the steps that are left."""
+    config = trainer.config
+    make = ExampleMaker(config.augment, config.targets, config.model.network.depth, CITYSCAPES)
+    mixture = Mixture(
+        {
+            name: MixedDataset(build_dataset(name, dataset), dataset.weight, make)
+            for name, dataset in config.datasets.items()
+            if dataset.weight > 0
+        },
+        batch_size=config.loop.batch_size,
+        seed=config.loop.seed,
+    )
+    sampler = StepSampler(
+        trainer.step,
+        config.loop.iterations,
+        config.loop.batch_size,
+        passes=config.loop.accumulate,
+        rank=trainer.collective.rank,
+        world_size=trainer.collective.world_size,
+    )
+    return DataLoader(
+        mixture,
+        batch_sampler=sampler,
+        num_workers=config.loop.workers,
+        pin_memory=trainer.device.type == "cuda",
+    )
+
+
+def train_steps(trainer: Trainer, loader: DataLoader[Example], stop: StopRequest) -> None:
+    """Do the optimiser steps that are left."""
+    config = trainer.config
+    progress = Progress(trainer.step, config.loop.iterations, config.loop.batch_size)
+    last_save = time.monotonic()
+    batches = iter(loader)
+    while trainer.step < config.loop.iterations and not stop.by_any(
+        trainer.collective, trainer.device
+    ):
+        lr = set_learning_rate(
+            trainer.optimizer, trainer.step, config.loop.iterations, config.optimizer
+        )
+        train_step(trainer, batches, progress)
+        trainer.step += 1
+        if trainer.step % config.loop.log_every == 0 or trainer.step == config.loop.iterations:
+            logger.info("%s", progress.line(trainer.step, lr))
+        if time.monotonic() - last_save > 60 * config.loop.checkpoint_minutes:
+            trainer.save()
+            last_save = time.monotonic()
+    logger.info("%s", progress.summary(trainer.step))
+
+
+def train_step(trainer: Trainer, batches: Iterator[Example], progress: Progress) -> None:
+    """Do one optimiser step."""
+    config, collective = trainer.config, trainer.collective
+    trainer.network.train()
+    if config.loop.freeze_norm:
+        _freeze_norm(trainer.network)
+    # Dropout depends on the step alone: resuming needs no generator's state.
+    torch.manual_seed(hash((config.loop.seed, trainer.step, collective.rank)))
+    trainer.optimizer.zero_grad(set_to_none=True)
+    for number in range(config.loop.accumulate):
+        with progress.loading():
+            batch = next(batches)
+        is_last = number == config.loop.accumulate - 1
+        with nullcontext() if is_last else _no_sync(trainer):
+            total, losses = trainer.losses(batch)
+            if not bool(torch.isfinite(total)):
+                _stop_for_inspection(trainer, batch, losses)
+            # Averaging over processes is undone: losses are shares already.
+            scaled = total * collective.world_size / config.loop.accumulate
+            scaled.backward()  # type: ignore[no-untyped-call]
+        progress.add_losses({name: collective.sum(loss) for name, loss in losses.items()})
+    if trainer.task_weights is not None:
+        for parameter in trainer.task_weights.parameters():
+            assert parameter.grad is not None
+            parameter.grad = collective.sum(parameter.grad) / collective.world_size
+    if config.optimizer.clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(trainer.network.parameters(), config.optimizer.clip_norm)
+    trainer.optimizer.step()
+    if trainer.ema is not None:
+        trainer.ema.update(trainer.network, trainer.step)
+
+
+def _no_sync(trainer: Trainer) -> Any:
+    if isinstance(trainer.parallel, DistributedDataParallel):
+        return trainer.parallel.no_sync()
+    return nullcontext()
+
+
+def _stop_for_inspection(trainer: Trainer, batch: Example, losses: dict[str, Tensor]) -> None:
+    path = trainer.output / f"bad_batch_rank{trainer.collective.rank}.pt"
+    save_atomically({"step": trainer.step, "batch": batch}, path)
+    values = ", ".join(f"{key} {float(value.detach())}" for key, value in losses.items())
+    raise LossNotFiniteError(f"loss at step {trainer.step} ({values}); the batch is in {path}")
+
+
+def _freeze_norm(network: torch.nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def _yaml_ready(value: Any) -> Any:
+    """Turn tuples into lists, which is all that plain YAML knows."""
+    if isinstance(value, dict):
+        return {key: _yaml_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_yaml_ready(item) for item in value]
+    return value
+
+
+def _log_to(folder: Path, collective: Collective) -> None:
+    handlers: list[logging.Handler] = [logging.NullHandler()]
+    if collective.rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        handlers = [logging.StreamHandler(), logging.FileHandler(folder / "log.txt")]
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers, force=True
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="YAML file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="a.b=VALUE", help="replace an entry"
+    )
+    default_device = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=default_device, help="cuda or cpu")
+    options = parser.parse_args(arguments)
+    collective = Collective()
+    try:
+        config = load_config(options.config, options.set)
+        device = torch.device(options.device)
+        collective = join_processes(device.type)
+        if device.type == "cuda":
+            device = torch.device("cuda", collective.local_rank)
+            torch.cuda.set_device(device)
+        _log_to(Path(config.output), collective)
+        train(config, device, collective)
+    except (
+        ConfigError,
+        DatasetError,
+        ImageNetWeightsError,
+        LossNotFiniteError,
+        RunStateError,
+    ) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        leave_processes(collective)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
