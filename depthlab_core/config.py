@@ -17,6 +17,7 @@ from depthlab_core.strict_load import dataclass_from_dict, require
 
 BackboneName = Literal["resnet52", "tf_efficientnet_lite0"]
 DepthOutput = Literal["linear", "bounded", "log"]
+Resize = Literal["direct", "reference"]
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,9 @@ class PostprocessConfig:
         stuff_area: Stuff classes covering fewer pixels than this become void.
         stuff_area_size: Height and width of the image that ``stuff_area`` is meant for; it is
             scaled to other sizes. None: it holds for every size, as in the reference.
+        resize: How predictions reach the image's grid: ``direct``, by one bilinear resize, or as
+            the ``reference`` does, to the network input's size first. The same where image and
+            input are of one size.
     """
 
     center_threshold: float = 0.1
@@ -195,6 +199,7 @@ class PostprocessConfig:
     top_k: int | None = 200
     stuff_area: int = 2048
     stuff_area_size: tuple[int, int] | None = None
+    resize: Resize = "reference"
 
     def __post_init__(self) -> None:
         require(
@@ -217,6 +222,12 @@ class PostprocessConfig:
             "postprocess.stuff_area_size",
             self.stuff_area_size,
             "height and width in pixels, or none",
+        )
+        require(
+            self.resize in typing.get_args(Resize),
+            "postprocess.resize",
+            self.resize,
+            "one of " + ", ".join(typing.get_args(Resize)),
         )
 
     def stuff_area_at(self, height: int, width: int) -> int:

@@ -19,7 +19,7 @@ from depthlab_core.depth import focal_length_from_fov, metric_depth
 from depthlab_core.labels import VOID, LabelSet
 from depthlab_core.network import ModelOutput
 from depthlab_core.postprocess import panoptic_segmentation
-from depthlab_core.preprocess import check_image, image_to_tensor, input_geometry
+from depthlab_core.preprocess import ImageGeometry, check_image, image_to_tensor, input_geometry
 from depthlab_core.restore import restore
 from depthlab_core.segments import Segment, compute_segments
 
@@ -124,9 +124,7 @@ class DepthLab:
             clock.lap("preprocess")
             output = self._network(tensor)
             clock.lap("network")
-            maps = self._maps(
-                output, height, width, geometry.input_focal_length(focal), self.postprocess
-            )
+            maps = self._maps(output, geometry, focal, self.postprocess)
             clock.lap("postprocess")
         segments, id_map = compute_segments(
             maps.panoptic_map, maps.depth, maps.class_probability, maps.center_heatmap, self.labels
@@ -146,12 +144,14 @@ class DepthLab:
     def _maps(
         self,
         output: ModelOutput,
-        height: int,
-        width: int,
-        input_focal_length: float,
+        geometry: ImageGeometry,
+        focal_length: float,
         config: PostprocessConfig,
     ) -> _Maps:
-        output = restore(output, height, width)
+        height, width = geometry.image_height, geometry.image_width
+        is_direct = config.resize == "direct"
+        via = None if is_direct else (geometry.input_height, geometry.input_width)
+        output = restore(output, height, width, via=via)
         logits = output.semantic_logits[0]
         semantic_map = logits.argmax(dim=0)
         panoptic_map, _ = panoptic_segmentation(
@@ -169,7 +169,9 @@ class DepthLab:
         category = category.where(panoptic_map != VOID, semantic_map).long()
         log_probability = logits.gather(0, category[None])[0] - logits.logsumexp(dim=0)
         depth = metric_depth(
-            output.depth[0, 0], self.config.network.depth, focal_length=input_focal_length
+            output.depth[0, 0],
+            self.config.network.depth,
+            focal_length=geometry.input_focal_length(focal_length),
         )
         if self.config.network.depth.mask_undefined:
             undefined = torch.tensor(self.labels.no_depth_ids, device=depth.device)
