@@ -10,7 +10,7 @@ SOURCE ?=
 PYTEST_ARGS ?=
 export PYTHON SOURCE
 
-.PHONY: help setup test lint demo clean
+.PHONY: help setup setup-rendering test lint demo clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,8 +18,11 @@ help: ## this list
 setup: ## what the other targets need: .venv, ROS 2, the built messages
 	@scripts/setup
 
-test: lint ## linters, types, import rules and every test
+test: setup-rendering lint ## linters, types, import rules and every test
 	scripts/run pytest $(PYTEST_ARGS)
+
+setup-rendering:
+	@scripts/setup --rendering
 
 lint: setup ## only the linters, types and import rules
 	scripts/run ruff check
