@@ -73,7 +73,7 @@ def compute_segments(
 
     Args:
         panoptic_map: int32 ``(H, W)``, ``VOID`` where nothing is.
-        depth: float32 ``(H, W)`` in metres; what is not positive or not finite is unknown.
+        depth: float32 ``(H, W)`` in metres, NaN where unknown.
         class_probability: float32 ``(H, W)``, probability of the pixel's own panoptic category.
         center_heatmap: float32 ``(H, W)``.
         labels: What the category ids mean.
@@ -147,8 +147,7 @@ def _depth_statistics(
     depth: npt.NDArray[np.float32],
 ) -> tuple[float, float, float, float, float, float]:
     """Return mean, median, standard deviation, 5 % and 95 % quantile and valid ratio."""
-    # A network with a linear output may answer a distance behind the camera.
-    valid = depth[np.isfinite(depth) & (depth > 0)]
+    valid = depth[np.isfinite(depth)]
     if len(valid) == 0:
         return (math.nan,) * 5 + (0.0,)
     p05, median, p95 = np.quantile(valid, (0.05, 0.5, 0.95))

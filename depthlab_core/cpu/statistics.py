@@ -66,7 +66,7 @@ def describe_segments(
         instance_map: int32 ``(H, W)``.
         probability: float32 ``(H, W)``, of each pixel's own panoptic category.
         depth: float32 ``(H, W)``, metres; becomes NaN where ``lookup`` denies depth. Values that
-            are not positive or not finite count as unknown.
+            are not finite count as unknown.
         lookup: What the pairs of instance and label mean.
         bands: From ``row_bands``.
         areas: int64 ``(bands, N)``, pixels of each segment in each band.
@@ -165,7 +165,7 @@ def _describe_rows(
                 for column in range(start, x):
                     total += probability[y, column]
                     metres = depth[y, column]
-                    if 0 < metres < np.inf:
+                    if np.isfinite(metres):
                         values[stop] = metres
                         stop += 1
                 sums[row, 2] += total
@@ -209,20 +209,22 @@ def _depth_statistics(
 def _quantiles(values: npt.NDArray[np.float32], out: npt.NDArray[np.float64]) -> None:
     """Write the exact 0.05, 0.5 and 0.95 quantiles, linear between values as in numpy.
 
-    All values must be positive and finite.
+    All values must be finite.
     """
-    # The bits of positive floats have the order of the floats, and bins of them even relative
-    # width.
+    # Whole numbers in the order of the floats, whose bits are a sign and a magnitude; bins of them
+    # are of even relative width.
     bits = values.view(np.int32)
-    lowest = highest = np.int64(bits[0])
+    keys = np.empty(len(bits), np.int32)
+    lowest = highest = bits[0] ^ (bits[0] >> 31 & 0x7FFFFFFF)
     for index in range(len(bits)):
-        lowest, highest = min(lowest, bits[index]), max(highest, bits[index])
-    shift = 0
-    while (highest - lowest) >> shift >= _BINS:
-        shift += 1
+        keys[index] = bits[index] ^ (bits[index] >> 31 & 0x7FFFFFFF)
+        lowest, highest = min(lowest, keys[index]), max(highest, keys[index])
+    shift = np.uint64(0)
+    while np.uint64(highest - lowest) >> shift >= _BINS:
+        shift += np.uint64(1)
     below = np.zeros(_BINS + 1, np.int64)
-    for index in range(len(bits)):
-        below[((bits[index] - lowest) >> shift) + 1] += 1
+    for index in range(len(keys)):
+        below[(np.uint64(keys[index] - lowest) >> shift) + np.uint64(1)] += 1
     # Only the values of the bins in which a quantile lies are sorted; what is below is counted.
     last = len(values) - 1
     wanted = np.zeros(_BINS, np.bool_)
@@ -241,7 +243,7 @@ def _quantiles(values: npt.NDArray[np.float32], out: npt.NDArray[np.float64]) ->
     kept = np.empty(size, np.float32)
     used = 0
     for index in range(len(values)):
-        if wanted[(bits[index] - lowest) >> shift]:
+        if wanted[np.uint64(keys[index] - lowest) >> shift]:
             kept[used] = values[index]
             used += 1
     if highest > lowest:

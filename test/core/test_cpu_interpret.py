@@ -262,7 +262,8 @@ def test_kernels_compile_once() -> None:
     ]
     assert len(kernels) > 10
     for function in kernels:
-        assert len(function.signatures) == 1, function
+        # None where the cached code of its caller holds it already.
+        assert len(function.signatures) <= 1, function
 
 
 def test_without_a_place_for_the_cache(caplog: pytest.LogCaptureFixture) -> None:
