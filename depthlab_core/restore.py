@@ -7,9 +7,7 @@ from depthlab_core.layers import resize
 from depthlab_core.network import ModelOutput
 
 
-def restore(
-    output: ModelOutput, height: int, width: int, *, via: tuple[int, int] | None = None
-) -> ModelOutput:
+def restore(output: ModelOutput, height: int, width: int) -> ModelOutput:
     """Resize predictions to ``height`` by ``width`` pixels, bilinearly.
 
     Offsets are in pixels of their own grid, so their values are multiplied by the resize factor,
@@ -19,14 +17,10 @@ def restore(
         output: Predictions on any grid that covers the whole image.
         height: Rows wanted.
         width: Columns wanted.
-        via: Rows and columns of a grid to resize to first, as the reference does with the network
-            input's.
 
     Returns:
         The same predictions on a grid of ``height`` by ``width``.
     """
-    if via is not None and via != (height, width):
-        output = restore(output, *via)
     size = (height, width)
     rows, columns = output.offset.shape[-2:]
     factor = output.offset.new_tensor([height / rows, width / columns]).view(1, 2, 1, 1)

@@ -143,14 +143,14 @@ def test_other_output_size(run: Run, size: tuple[int, int]) -> None:
         F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in upsampled
     ]
     expected[2] *= torch.tensor([height / 512, width / 1024]).view(1, 2, 1, 1)
-    got = restore(run.output, height, width, via=(512, 1024))
+    got = restore(restore(run.output, 512, 1024), height, width)
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_one_resize_finds_nearly_the_same_classes_as_two(run: Run) -> None:
     once = restore(run.output, 700, 1300)
-    twice = restore(run.output, 700, 1300, via=(512, 1024))
+    twice = restore(restore(run.output, 512, 1024), 700, 1300)
     assert (once.semantic_logits.argmax(1) == twice.semantic_logits.argmax(1)).float().mean() > (
         0.998
     )
