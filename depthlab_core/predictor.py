@@ -20,6 +20,7 @@ from depthlab_core.labels import LabelSet
 from depthlab_core.preprocess import check_image, image_to_tensor, input_geometry
 from depthlab_core.restore import restore
 from depthlab_core.segments import Segment
+from depthlab_core.selection import drop_doubtful_things
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ class DepthLab:
                 ),
                 mask_undefined=self.config.network.depth.mask_undefined,
             )
+            found = drop_doubtful_things(found, self.postprocess)
         clock.lap("postprocess")
         return Prediction(
             panoptic_map=found.panoptic_map,
