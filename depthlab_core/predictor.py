@@ -15,12 +15,16 @@ import torch
 from depthlab_core.checkpoint import Checkpoint, load_checkpoint
 from depthlab_core.config import ModelConfig, PostprocessConfig
 from depthlab_core.depth import focal_length_from_fov, metric_scale
+from depthlab_core.engine import choose_engine
 from depthlab_core.interpret import Interpretation, interpret
 from depthlab_core.labels import LabelSet
 from depthlab_core.preprocess import check_image, image_to_tensor, input_geometry
 from depthlab_core.restore import restore
 from depthlab_core.segments import Segment
 from depthlab_core.selection import drop_doubtful_things
+
+_USUAL_SIZE = (480, 640)
+"""Height and width of images to prepare for, where the model does not say."""
 
 
 @dataclass(frozen=True)
@@ -54,43 +58,70 @@ class DepthLab:
     ``postprocess`` may be replaced at any time; it holds from the next prediction on.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto") -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str = "auto",
+        backend: str = "auto",
+        precision: str = "auto",
+    ) -> None:
         """Take a checkpoint's network to a device.
 
         Args:
             checkpoint: From ``load_checkpoint``.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+            backend: ``auto``, ``torch`` or ``openvino``, see ``choose_engine``.
+            precision: ``auto``, ``fp32`` or ``bf16``, likewise.
 
         Raises:
-            ValueError: If the device does not exist.
+            ValueError: If the device does not exist, or a name is unknown.
         """
         self.device = choose_device(device)
         self.config: ModelConfig = checkpoint.config
         self.labels: LabelSet = checkpoint.labels
         self.provenance = checkpoint.provenance
         self.postprocess: PostprocessConfig = checkpoint.config.postprocess
-        network = checkpoint.network.to(memory_format=torch.channels_last)
-        self._network = network.to(self.device)
+        size = self.config.input.size or _USUAL_SIZE
+        geometry = input_geometry(*size, self.config.input)
+        self._engine = choose_engine(
+            checkpoint.network,
+            self.device,
+            (geometry.input_height, geometry.input_width),
+            backend=backend,
+            precision=precision,
+        )
         self._interpret = _interpret_on(self.device)
 
     @classmethod
-    def load(cls, name_or_path: str | os.PathLike[str], device: str = "auto") -> DepthLab:
+    def load(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        device: str = "auto",
+        backend: str = "auto",
+        precision: str = "auto",
+    ) -> DepthLab:
         """Load a model.
 
         Args:
             name_or_path: A bundled name such as ``lite0``, or the path of a checkpoint.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+            backend: ``auto``, ``torch`` or ``openvino``, see ``choose_engine``.
+            precision: ``auto``, ``fp32`` or ``bf16``, likewise.
 
         Raises:
             CheckpointError: If the checkpoint is missing, damaged or of another format.
-            ValueError: If the device does not exist.
+            ValueError: If the device does not exist, or a name is unknown.
         """
-        return cls(load_checkpoint(name_or_path), device)
+        return cls(load_checkpoint(name_or_path), device, backend, precision)
 
     @property
     def name(self) -> str:
         """Name of the model's configuration."""
         return self.config.name
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Prepare for images of one size, which the first of them would wait for otherwise."""
+        self.predict(np.zeros((height, width, 3), np.uint8))
 
     def predict(
         self, image: npt.NDArray[np.uint8], focal_length: float | None = None
@@ -122,7 +153,7 @@ class DepthLab:
         with torch.inference_mode():
             tensor = image_to_tensor(image, geometry, self.config.input, self.device)
             clock.lap("preprocess")
-            output = self._network(tensor)
+            output = self._engine(tensor)
             clock.lap("network")
             if self.postprocess.resize == "reference" and not geometry.is_identity:
                 output = restore(output, geometry.input_height, geometry.input_width)
