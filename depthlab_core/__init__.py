@@ -8,6 +8,8 @@
 
 from depthlab_core.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from depthlab_core.config import ModelConfig, NetworkConfig
+from depthlab_core.ground import GroundFit
+from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.labels import CITYSCAPES, VOID, Category, LabelSet
 from depthlab_core.network import ModelOutput, PanopticDepthLab, build_network
 from depthlab_core.overlay import draw_prediction
@@ -20,6 +22,8 @@ __all__ = [
     "Category",
     "CheckpointError",
     "DepthLab",
+    "GroundFit",
+    "GroundScaler",
     "LabelSet",
     "ModelConfig",
     "ModelOutput",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from torch import Tensor
 from depthlab_core.checkpoint import Checkpoint, load_checkpoint
 from depthlab_core.config import ModelConfig, PostprocessConfig
 from depthlab_core.depth import focal_length_from_fov, metric_depth
+from depthlab_core.ground import GroundFit, fit_ground
+from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.labels import VOID, LabelSet
 from depthlab_core.network import ModelOutput
 from depthlab_core.postprocess import panoptic_segmentation
@@ -37,6 +39,7 @@ class Prediction:
         focal_length: In pixels of the image; what depth was computed with.
         focal_length_assumed: True where none was given.
         timings: Milliseconds by stage: preprocess, network, postprocess, segments.
+        ground: The plane of the ground, and how depth was scaled by it; None: not looked for.
     """
 
     panoptic_map: npt.NDArray[np.int32]
@@ -47,6 +50,22 @@ class Prediction:
     focal_length: float
     focal_length_assumed: bool
     timings: dict[str, float]
+    ground: GroundFit | None = None
+
+    def scaled_to(self, ground: GroundFit) -> Prediction:
+        """Return this with all depth multiplied by ``ground.scale``, and ``ground`` as its own.
+
+        Args:
+            ground: What ``GroundScaler.update`` made of this prediction's ``ground``.
+        """
+        if not ground.applied:
+            return replace(self, ground=ground)
+        return replace(
+            self,
+            depth=self.depth * np.float32(ground.scale),
+            segments=[segment.scaled(ground.scale) for segment in self.segments],
+            ground=ground,
+        )
 
 
 class DepthLab:
@@ -93,7 +112,10 @@ class DepthLab:
         return self.config.name
 
     def predict(
-        self, image: npt.NDArray[np.uint8], focal_length: float | None = None
+        self,
+        image: npt.NDArray[np.uint8],
+        focal_length: float | None = None,
+        camera_height: float | None = None,
     ) -> Prediction:
         """Find every segment of an image, with its class and depth.
 
@@ -102,11 +124,15 @@ class DepthLab:
             focal_length: Of the camera, in pixels of this image. Without it the field of view of
                 the model's ``InputConfig.default_horizontal_fov`` is assumed, and depth is right
                 but for that factor.
+            camera_height: Of the camera over the ground, in metres. Depth is then scaled so that
+                the ground lies there, if a plane fits it; ``Prediction.ground`` tells. For
+                streams, leave it out and let a ``GroundScaler`` smooth the scale.
 
         Raises:
-            ValueError: If the image has another type or shape, or the focal length is not a
-                positive number.
+            ValueError: If the image has another type or shape, or the focal length or the camera
+                height is not a positive number.
         """
+        scaler = None if camera_height is None else GroundScaler(camera_height)
         image = check_image(image)
         height, width = image.shape[:2]
         if focal_length is None:
@@ -131,8 +157,9 @@ class DepthLab:
         segments, id_map = compute_segments(
             maps.panoptic_map, maps.depth, maps.class_probability, maps.center_heatmap, self.labels
         )
+        ground = fit_ground(maps.depth, maps.semantic_map, self.labels, fx=focal)
         clock.lap("segments")
-        return Prediction(
+        prediction = Prediction(
             panoptic_map=maps.panoptic_map,
             semantic_map=maps.semantic_map,
             id_map=id_map,
@@ -141,7 +168,9 @@ class DepthLab:
             focal_length=focal,
             focal_length_assumed=focal_length is None,
             timings=clock.laps,
+            ground=ground,
         )
+        return prediction if scaler is None else prediction.scaled_to(scaler.update(ground))
 
     def _maps(
         self,
