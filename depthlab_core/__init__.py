@@ -15,6 +15,8 @@ from depthlab_core.network import ModelOutput, PanopticDepthLab, build_network
 from depthlab_core.overlay import draw_prediction
 from depthlab_core.predictor import DepthLab, Prediction
 from depthlab_core.segments import Segment
+from depthlab_core.track import TrackerConfig, TrackState
+from depthlab_core.tracking import Tracker
 
 __all__ = [
     "CITYSCAPES",
@@ -31,6 +33,9 @@ __all__ = [
     "PanopticDepthLab",
     "Prediction",
     "Segment",
+    "TrackState",
+    "Tracker",
+    "TrackerConfig",
     "build_network",
     "draw_prediction",
     "load_checkpoint",
