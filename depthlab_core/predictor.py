@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from depthlab_core.checkpoint import Checkpoint, load_checkpoint
 from depthlab_core.config import ModelConfig, PostprocessConfig
 from depthlab_core.depth import focal_length_from_fov, metric_scale
 from depthlab_core.engine import choose_engine
+from depthlab_core.ground import GroundFit, fit_ground
+from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.interpret import Interpretation, interpret
 from depthlab_core.labels import LabelSet
 from depthlab_core.preprocess import check_image, image_to_tensor, input_geometry
@@ -39,7 +41,8 @@ class Prediction:
         segments: In ascending order of their panoptic id.
         focal_length: In pixels of the image; what depth was computed with.
         focal_length_assumed: True where none was given.
-        timings: Milliseconds by stage: preprocess, network, postprocess.
+        timings: Milliseconds by stage: preprocess, network, postprocess, ground.
+        ground: The plane of the ground, and how depth was scaled by it; None: not looked for.
     """
 
     panoptic_map: npt.NDArray[np.int32]
@@ -50,6 +53,22 @@ class Prediction:
     focal_length: float
     focal_length_assumed: bool
     timings: dict[str, float]
+    ground: GroundFit | None = None
+
+    def scaled_to(self, ground: GroundFit) -> Prediction:
+        """Return this with all depth multiplied by ``ground.scale``, and ``ground`` as its own.
+
+        Args:
+            ground: What ``GroundScaler.update`` made of this prediction's ``ground``.
+        """
+        if not ground.applied:
+            return replace(self, ground=ground)
+        return replace(
+            self,
+            depth=self.depth * np.float32(ground.scale),
+            segments=[segment.scaled(ground.scale) for segment in self.segments],
+            ground=ground,
+        )
 
 
 class DepthLab:
@@ -124,7 +143,10 @@ class DepthLab:
         self.predict(np.zeros((height, width, 3), np.uint8))
 
     def predict(
-        self, image: npt.NDArray[np.uint8], focal_length: float | None = None
+        self,
+        image: npt.NDArray[np.uint8],
+        focal_length: float | None = None,
+        camera_height: float | None = None,
     ) -> Prediction:
         """Find every segment of an image, with its class and depth.
 
@@ -133,11 +155,15 @@ class DepthLab:
             focal_length: Of the camera, in pixels of this image. Without it the field of view of
                 the model's ``InputConfig.default_horizontal_fov`` is assumed, and depth is right
                 but for that factor.
+            camera_height: Of the camera over the ground, in metres. Depth is then scaled so that
+                the ground lies there, if a plane fits it; ``Prediction.ground`` tells. For
+                streams, leave it out and let a ``GroundScaler`` smooth the scale.
 
         Raises:
-            ValueError: If the image has another type or shape, or the focal length is not a
-                positive number.
+            ValueError: If the image has another type or shape, or the focal length or the camera
+                height is not a positive number.
         """
+        scaler = None if camera_height is None else GroundScaler(camera_height)
         image = check_image(image)
         height, width = image.shape[:2]
         if focal_length is None:
@@ -170,7 +196,9 @@ class DepthLab:
             )
             found = drop_doubtful_things(found, self.postprocess)
         clock.lap("postprocess")
-        return Prediction(
+        ground = fit_ground(found.depth, found.semantic_map, self.labels, fx=focal)
+        clock.lap("ground")
+        prediction = Prediction(
             panoptic_map=found.panoptic_map,
             semantic_map=found.semantic_map,
             id_map=found.id_map,
@@ -179,7 +207,9 @@ class DepthLab:
             focal_length=focal,
             focal_length_assumed=focal_length is None,
             timings=clock.laps,
+            ground=ground,
         )
+        return prediction if scaler is None else prediction.scaled_to(scaler.update(ground))
 
 
 def choose_device(device: str) -> torch.device:
