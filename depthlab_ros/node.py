@@ -10,10 +10,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -22,7 +24,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depthlab_core import DepthLab
+from depthlab_core import DepthLab, LabelSet, Prediction
 from depthlab_ros.camera_model import CameraModel, CameraModelBuffer
 from depthlab_ros.conversions import (
     camera_model_from_msg,
@@ -34,16 +36,16 @@ from depthlab_ros.health import Health
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import refuse_invalid_transitions
 from depthlab_ros.one_line import one_line
-from depthlab_ros.outputs import Model, Outputs, Result
+from depthlab_ros.outputs import LOG_EVERY_S, Outputs, Result
 from depthlab_ros.parameter_declaration import (
     ParameterError,
     declare_parameters,
     update_parameters,
 )
 from depthlab_ros.parameters import NodeParameters
+from depthlab_ros.vision_conversions import HAS_VISION_MSGS, MISSING
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-LOG_EVERY_S = 5.0
 
 INPUT_QOS = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=1
@@ -52,6 +54,23 @@ CAMERA_INFO_QOS = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=10
 )
 ImageMsg: TypeAlias = "Image | CompressedImage"
+
+
+class Model(Protocol):
+    """What the node needs of a model; ``depthlab_core.DepthLab`` is one."""
+
+    labels: LabelSet
+
+    @property
+    def name(self) -> str:
+        """Name for ``SegmentArray.model``."""
+
+    @property
+    def device(self) -> object:
+        """Where it runs, for reports."""
+
+    def predict(self, image: NDArray[np.uint8], focal_length: float | None = None) -> Prediction:
+        """Return what is in an RGB image, uint8 ``(H, W, 3)``."""
 
 
 class DepthLabNode(LifecycleNode):
@@ -98,6 +117,8 @@ class DepthLabNode(LifecycleNode):
             self.get_logger().error(f"configure failed: {one_line(error)}")
             return FAILURE
         self._outputs = Outputs(self)
+        if not HAS_VISION_MSGS:
+            self.get_logger().info(MISSING)
         self.get_logger().info(f"model {self._model.name} loaded on {self._model.device}")
         return super().on_configure(state)
 
@@ -106,6 +127,9 @@ class DepthLabNode(LifecycleNode):
         result = super().on_activate(state)
         self._health = Health()
         self._cameras = CameraModelBuffer()
+        assert self._model is not None
+        assert self._outputs is not None
+        self._outputs.announce(self._model.labels)
         self._worker = InferenceWorker(self._process, self._give_up)
         compressed = self._settings.image_transport == "compressed"
         topic = "image_raw/compressed" if compressed else "image_raw"
@@ -125,6 +149,8 @@ class DepthLabNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop to take images; a frame under way is finished first."""
         self._stop()
+        if self._outputs is not None:
+            self._outputs.clear_markers()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -202,10 +228,16 @@ class DepthLabNode(LifecycleNode):
         )
         inference_ms = (time.perf_counter() - start) * 1e3
         self._outputs.publish(
-            Result(msg.header, image, prediction, inference_ms, camera),
-            self._model,
-            lazy=settings.lazy,
-            depth_statistic=settings.depth_statistic,
+            Result(
+                header=msg.header,
+                image=image,
+                prediction=prediction,
+                inference_ms=inference_ms,
+                camera=camera,
+                model=self._model.name,
+                labels=self._model.labels,
+                settings=settings,
+            )
         )
         self._health.on_published(inference_ms)
 

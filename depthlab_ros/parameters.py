@@ -47,3 +47,12 @@ class NodeParameters(ParameterSet):
     lazy: bool = parameter(
         True, "Make an output only while someone subscribes to it.", change="always"
     )
+    jpeg_quality: int = parameter(
+        80, "Quality of image_annotated/compressed, 1 to 100.", bounds=(1, 100), change="always"
+    )
+    points_stride: int = parameter(
+        4,
+        "Pixels from one point of the cloud to the next, along rows and columns.",
+        bounds=(1, 64),
+        change="always",
+    )

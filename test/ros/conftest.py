@@ -22,7 +22,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from visualization_msgs.msg import MarkerArray
 
 from depthlab_core import CITYSCAPES, Prediction, Segment
 from depthlab_ros.node import DepthLabNode
@@ -34,6 +35,11 @@ OUTPUTS = {
     "image_annotated": Image,
     "depth/image": Image,
     "panoptic/id": Image,
+    "semantic": Image,
+    "depth/camera_info": CameraInfo,
+    "points": PointCloud2,
+    "markers": MarkerArray,
+    "image_annotated/compressed": CompressedImage,
 }
 
 

@@ -74,6 +74,13 @@ def test_rviz_shows_topics_that_exist():
     content = yaml.safe_load((ROOT / "rviz" / "depthlab.rviz").read_text(encoding="utf-8"))
     displays = content["Visualization Manager"]["Displays"]
     topics = {display["Topic"]["Value"] for display in displays}
-    assert topics == {"/image_annotated", "/depth/image", "/panoptic/id", "/image_raw"}
+    assert topics == {
+        "/image_annotated",
+        "/depth/image",
+        "/panoptic/id",
+        "/image_raw",
+        "/points",
+        "/markers",
+    }
     # Best effort connects to publishers of both kinds.
     assert {d["Topic"]["Reliability Policy"] for d in displays} == {"Best Effort"}

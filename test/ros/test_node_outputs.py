@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from depthlab_core import draw_prediction
+from depthlab_ros import outputs
 
 HEADER = Header(stamp=Time(sec=1_700_000_001, nanosec=123_456_789), frame_id="front/optical")
 
@@ -202,11 +203,11 @@ def test_lazy_node_does_nothing_while_nobody_listens(ros, stub, until, parameter
     until(lambda: len(stub.images) == 1)
 
 
-def test_only_the_outputs_with_a_listener_are_sent(ros, stub, until):
+def test_only_the_outputs_with_a_listener_are_made(ros, stub, until, monkeypatch):
     ros.peer.listen("panoptic/id")
-    node = ros.node(stub)
+    ros.node(stub)
     drawn = []
-    node._outputs._annotated.publish = drawn.append
+    monkeypatch.setattr(outputs, "draw_prediction", drawn.append)
     ros.peer.image_pub.publish(image_msg(picture()))
     received(ros, until, "panoptic/id")
     until(lambda: any(d["frames_published"] == "1" for d in ros.peer.diagnostics))
