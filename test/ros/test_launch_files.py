@@ -54,6 +54,22 @@ def test_parameter_file_names_real_parameters_with_their_defaults():
     assert player == {name: defaults[name] for name in player} | {"loop": True}
 
 
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [("depthlab_node", NodeParameters), ("camera_player", PlayerParameters)],
+)
+def test_readme_lists_every_parameter_with_its_default(heading, kind):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split(f"### Parameters of `{heading}`")[1].split("\n###")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    listed = {row[1].strip(" `"): yaml.safe_load(row[2].strip(" `")) for row in rows}
+    assert listed == dataclasses.asdict(kind())
+    if kind is NodeParameters:
+        changing = {row[1].strip(" `") for row in rows if "✓" in row[3]}
+        fields = dataclasses.fields(kind)
+        assert changing == {f.name for f in fields if f.metadata["change"] == "always"}
+
+
 def test_parameter_file_reaches_a_node_in_any_namespace(tmp_path):
     text = (ROOT / "config" / "depthlab.yaml").read_text(encoding="utf-8")
     path = tmp_path / "mine.yaml"

@@ -74,7 +74,7 @@ def test_depth_camera_info_is_the_cameras_at_the_size_of_the_image(ros, stub, un
         p=(100.0, 0.0, 60.0, 0.0, 0.0, 102.0, 50.0, 0.0, 0.0, 0.0, 1.0, 0.0),
     )
     ros.peer.camera_info_pub.publish(camera_model_to_msg(twice, HEADER))
-    until(lambda: node._cameras.find(0) is not None)
+    until(lambda: node.cameras[0].calibrations.find(0) is not None)
     ros.peer.image_pub.publish(image_msg(picture()))
 
     msg = received(ros, until, "depth/camera_info")
@@ -181,7 +181,7 @@ def test_without_calibration_there_is_nothing_in_space(ros, stub, until):
     ros.peer.camera_info_pub.publish(CameraInfo(header=HEADER, width=64, height=48))
     ros.peer.image_pub.publish(image_msg(picture()))
     received(ros, until, "semantic")
-    until(lambda: any(d["frames_published"] == "1" for d in ros.peer.diagnostics))
+    until(lambda: any(d.get("frames_published") == "1" for d in ros.peer.diagnostics))
     assert ros.peer.received["points"] == []
     assert ros.peer.received["markers"] == []
 
@@ -225,8 +225,10 @@ def test_without_vision_msgs_one_line_says_what_is_left_out():
     code = (
         "import sys; sys.modules['vision_msgs'] = None; sys.modules['vision_msgs.msg'] = None\n"
         "from types import SimpleNamespace; import rclpy; from depthlab_core import CITYSCAPES\n"
+        "from depthlab_core.config import PostprocessConfig\n"
         "from depthlab_ros.node import DepthLabNode; rclpy.init()\n"
         "model = SimpleNamespace(name='any', device='cpu', labels=CITYSCAPES)\n"
+        "model.postprocess = PostprocessConfig()\n"
         "node = DepthLabNode(load_model=lambda name, device: model); node.start()\n"
         "topics = node.get_publisher_names_and_types_by_node('depthlab_node', '/')\n"
         "names = {name for name, _ in topics}\n"
