@@ -118,7 +118,9 @@ class DepthLabNode(LifecycleNode):
             return FAILURE
         self._model, self._models_own = model, model.postprocess
         model.postprocess = self._settings.postprocess(self._models_own)
-        self.cameras = [Camera(self, "", lambda: self._settings)]
+        self.cameras = [
+            Camera(self, name, lambda: self._settings) for name in self._settings.cameras
+        ]
         if not HAS_VISION_MSGS:
             self.get_logger().info(MISSING)
         self.get_logger().info(f"model {model.name} loaded on {model.device}")

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import get_args
 
 from depthlab_core.config import PostprocessConfig
 from depthlab_core.segments import DepthStatistic
-from depthlab_ros.parameter_declaration import ParameterSet, parameter
+from depthlab_ros.parameter_declaration import ParameterError, ParameterSet, parameter
 
 MODELS_OWN = -1
+_NAME = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,12 @@ class NodeParameters(ParameterSet):
         "raw",
         "Which input to take: image_raw, or image_raw/compressed.",
         choices=("raw", "compressed"),
+        change="unconfigured",
+    )
+    cameras: tuple[str, ...] = parameter(
+        ("",),
+        "Names of the cameras that share the model; each puts its name in front of its topics "
+        "(front/image_raw, front/segments). One empty name: one camera with plain topics.",
         change="unconfigured",
     )
     focal_length: float = parameter(
@@ -96,6 +104,22 @@ class NodeParameters(ParameterSet):
         bounds=(1, 64),
         change="always",
     )
+
+    def __post_init__(self) -> None:
+        """Check the names of the cameras, too.
+
+        Raises:
+            ParameterError: If a value is not allowed.
+        """
+        super().__post_init__()
+        names = self.cameras
+        if names == ("",):
+            return
+        if not names or len(set(names)) < len(names) or not all(map(_NAME.fullmatch, names)):
+            raise ParameterError(
+                f"parameter 'cameras': got {list(names)}, expected different names of letters, "
+                "digits, _ and /, not beginning with a digit or /, or one empty name"
+            )
 
     def postprocess(self, own: PostprocessConfig) -> PostprocessConfig:
         """Return the model's own post-processing with the thresholds that are given here."""

@@ -19,6 +19,7 @@ from depthlab_ros.parameters import NodeParameters
 from depthlab_ros.player import PlayerParameters
 
 ROOT = Path(__file__).parents[2]
+COMMON = {"model", "device", "params_file", "rviz"}
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
 
@@ -37,16 +38,24 @@ def test_launch_file_describes_every_argument(path):
     spec.loader.exec_module(module)
     entities = module.generate_launch_description().entities
     arguments = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
-    assert {"source", "model", "device", "rate", "params_file", "rviz"} <= {
-        argument.name for argument in arguments
-    }
+    assert {argument.name for argument in arguments} == {
+        "camera.launch.py": COMMON | {"source", "rate"},
+        "replay.launch.py": COMMON
+        | {"bag", "image_topic", "camera_info_topic", "image_transport", "rate", "loop"},
+        "multi_camera.launch.py": COMMON | {"cameras", "sources"},
+    }[path.name]
     assert all(argument.description for argument in arguments)
+
+
+def _as_yaml(parameters):
+    values = dataclasses.asdict(parameters)
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def test_parameter_file_names_real_parameters_with_their_defaults():
     content = yaml.safe_load((ROOT / "config" / "depthlab.yaml").read_text(encoding="utf-8"))
     node = content["/**/depthlab_node"]["ros__parameters"]
-    assert node == dataclasses.asdict(NodeParameters())
+    assert node == _as_yaml(NodeParameters())
     player = content["/**/camera_player"]["ros__parameters"]
     defaults = dataclasses.asdict(PlayerParameters())
     assert set(player) <= set(defaults)
@@ -63,7 +72,7 @@ def test_readme_lists_every_parameter_with_its_default(heading, kind):
     section = text.split(f"### Parameters of `{heading}`")[1].split("\n###")[0]
     rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
     listed = {row[1].strip(" `"): yaml.safe_load(row[2].strip(" `")) for row in rows}
-    assert listed == dataclasses.asdict(kind())
+    assert listed == _as_yaml(kind())
     if kind is NodeParameters:
         changing = {row[1].strip(" `") for row in rows if "✓" in row[3]}
         fields = dataclasses.fields(kind)
