@@ -108,6 +108,7 @@ class DepthLab:
             (geometry.input_height, geometry.input_width),
             backend=backend,
             precision=precision,
+            lowest_precision=self.config.lowest_precision,
         )
         self._interpret = _interpret_on(self.device)
 
