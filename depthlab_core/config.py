@@ -17,6 +17,7 @@ from depthlab_core.strict_load import dataclass_from_dict, require
 
 BackboneName = Literal["resnet52", "tf_efficientnet_lite0"]
 DepthOutput = Literal["linear", "bounded", "log"]
+Resize = Literal["direct", "reference"]
 
 
 @dataclass(frozen=True)
@@ -186,15 +187,23 @@ class PostprocessConfig:
         nms_kernel: Odd width in pixels of the max-pooling that keeps local maxima.
         top_k: Most centres in an image (strictly above the k-th value); None: all.
         stuff_area: Stuff classes covering fewer pixels than this become void.
-        stuff_area_size: Height and width of the image that ``stuff_area`` is meant for; it is
-            scaled to other sizes. None: it holds for every size, as in the reference.
+        thing_area: Things covering fewer pixels than this become void; 0 in the reference.
+        thing_score: Things with a lower score become void; 0 in the reference.
+        area_size: Height and width of the image that both areas are meant for; they are scaled to
+            other sizes. None: they hold for every size, as in the reference.
+        resize: How predictions reach the image's grid: ``direct``, by one bilinear resize, or as
+            the ``reference`` does, to the network input's size first. The same where image and
+            input are of one size.
     """
 
     center_threshold: float = 0.1
     nms_kernel: int = 7
     top_k: int | None = 200
     stuff_area: int = 2048
-    stuff_area_size: tuple[int, int] | None = None
+    thing_area: int = 0
+    thing_score: float = 0.0
+    area_size: tuple[int, int] | None = None
+    resize: Resize = "reference"
 
     def __post_init__(self) -> None:
         require(
@@ -213,18 +222,34 @@ class PostprocessConfig:
             self.stuff_area >= 0, "postprocess.stuff_area", self.stuff_area, "0 or more pixels"
         )
         require(
-            self.stuff_area_size is None or min(self.stuff_area_size) > 0,
-            "postprocess.stuff_area_size",
-            self.stuff_area_size,
+            self.thing_area >= 0, "postprocess.thing_area", self.thing_area, "0 or more pixels"
+        )
+        require(0 <= self.thing_score <= 1, "postprocess.thing_score", self.thing_score, "0 to 1")
+        require(
+            self.area_size is None or min(self.area_size) > 0,
+            "postprocess.area_size",
+            self.area_size,
             "height and width in pixels, or none",
+        )
+        require(
+            self.resize in typing.get_args(Resize),
+            "postprocess.resize",
+            self.resize,
+            "one of " + ", ".join(typing.get_args(Resize)),
         )
 
     def stuff_area_at(self, height: int, width: int) -> int:
         """Return the smallest stuff area in pixels for an image of ``height`` by ``width``."""
-        if self.stuff_area_size is None:
-            return self.stuff_area
-        reference_height, reference_width = self.stuff_area_size
-        return round(self.stuff_area * height * width / (reference_height * reference_width))
+        return self._area_at(self.stuff_area, height, width)
+
+    def thing_area_at(self, height: int, width: int) -> int:
+        """Return the smallest thing's area in pixels for an image of ``height`` by ``width``."""
+        return self._area_at(self.thing_area, height, width)
+
+    def _area_at(self, area: int, height: int, width: int) -> int:
+        if self.area_size is None:
+            return area
+        return round(area * height * width / (self.area_size[0] * self.area_size[1]))
 
 
 @dataclass(frozen=True)

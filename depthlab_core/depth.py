@@ -24,12 +24,24 @@ def focal_length_from_fov(width: int, horizontal_fov: float) -> float:
     return width / (2 * math.tan(math.radians(horizontal_fov) / 2))
 
 
-def metric_depth(depth: Tensor, config: DepthConfig, *, focal_length: float) -> Tensor:
-    """Turn the network's depth into metres of the camera in use.
+def metric_scale(config: DepthConfig, *, focal_length: float) -> float:
+    """Return what the network's depth is multiplied by to become metres of the camera in use.
 
     An object of one size covers as many pixels at distance Z with focal length f as at twice the
     distance with twice the focal length; so the network answers for one canonical focal length
     and the answer is scaled (Metric3D, Yin et al., ICCV 2023).
+
+    Args:
+        config: Says whether the network has a canonical focal length.
+        focal_length: Of the camera, in pixels of the network's input.
+    """
+    if config.canonical_focal_length is None:
+        return 1.0
+    return focal_length / config.canonical_focal_length
+
+
+def metric_depth(depth: Tensor, config: DepthConfig, *, focal_length: float) -> Tensor:
+    """Turn the network's depth into metres of the camera in use, see ``metric_scale``.
 
     Args:
         depth: Output of the network, any shape.
@@ -39,9 +51,7 @@ def metric_depth(depth: Tensor, config: DepthConfig, *, focal_length: float) -> 
     Returns:
         Metres along the camera's Z axis, same shape.
     """
-    if config.canonical_focal_length is None:
-        return depth
-    return depth * (focal_length / config.canonical_focal_length)
+    return depth * metric_scale(config, focal_length=focal_length)
 
 
 def disparity_to_depth(disparity: Tensor, *, focal_length: float, baseline: float) -> Tensor:

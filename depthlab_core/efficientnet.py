@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import timm
 from torch import Tensor, nn
 
 
@@ -20,6 +19,9 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        # Here, since importing it takes seconds, which users of other backbones need not wait.
+        import timm
+
         self.model = timm.create_model(
             "tf_efficientnet_lite0",
             pretrained=False,

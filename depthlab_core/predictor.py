@@ -5,25 +5,28 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from depthlab_core.checkpoint import Checkpoint, load_checkpoint
 from depthlab_core.config import ModelConfig, PostprocessConfig
-from depthlab_core.depth import focal_length_from_fov, metric_depth
+from depthlab_core.depth import focal_length_from_fov, metric_scale
+from depthlab_core.engine import choose_engine
 from depthlab_core.ground import GroundFit, fit_ground
 from depthlab_core.ground_scale import GroundScaler
-from depthlab_core.labels import VOID, LabelSet
-from depthlab_core.network import ModelOutput
-from depthlab_core.postprocess import panoptic_segmentation
+from depthlab_core.interpret import Interpretation, interpret
+from depthlab_core.labels import LabelSet
 from depthlab_core.preprocess import check_image, image_to_tensor, input_geometry
 from depthlab_core.restore import restore
-from depthlab_core.segments import Segment, compute_segments
+from depthlab_core.segments import Segment
+from depthlab_core.selection import drop_doubtful_things
+
+_USUAL_SIZE = (480, 640)
+"""Height and width of images to prepare for, where the model does not say."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Prediction:
         segments: In ascending order of their panoptic id.
         focal_length: In pixels of the image; what depth was computed with.
         focal_length_assumed: True where none was given.
-        timings: Milliseconds by stage: preprocess, network, postprocess, segments.
+        timings: Milliseconds by stage: preprocess, network, postprocess, ground.
         ground: The plane of the ground, and how depth was scaled by it; None: not looked for.
     """
 
@@ -74,42 +77,70 @@ class DepthLab:
     ``postprocess`` may be replaced at any time; it holds from the next prediction on.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto") -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str = "auto",
+        backend: str = "auto",
+        precision: str = "auto",
+    ) -> None:
         """Take a checkpoint's network to a device.
 
         Args:
             checkpoint: From ``load_checkpoint``.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+            backend: ``auto``, ``torch`` or ``openvino``, see ``choose_engine``.
+            precision: ``auto``, ``fp32`` or ``bf16``, likewise.
 
         Raises:
-            ValueError: If the device does not exist.
+            ValueError: If the device does not exist, or a name is unknown.
         """
         self.device = choose_device(device)
         self.config: ModelConfig = checkpoint.config
         self.labels: LabelSet = checkpoint.labels
         self.provenance = checkpoint.provenance
         self.postprocess: PostprocessConfig = checkpoint.config.postprocess
-        network = checkpoint.network.to(memory_format=torch.channels_last)
-        self._network = network.to(self.device)
+        size = self.config.input.size or _USUAL_SIZE
+        geometry = input_geometry(*size, self.config.input)
+        self._engine = choose_engine(
+            checkpoint.network,
+            self.device,
+            (geometry.input_height, geometry.input_width),
+            backend=backend,
+            precision=precision,
+        )
+        self._interpret = _interpret_on(self.device)
 
     @classmethod
-    def load(cls, name_or_path: str | os.PathLike[str], device: str = "auto") -> DepthLab:
+    def load(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        device: str = "auto",
+        backend: str = "auto",
+        precision: str = "auto",
+    ) -> DepthLab:
         """Load a model.
 
         Args:
             name_or_path: A bundled name such as ``lite0``, or the path of a checkpoint.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+            backend: ``auto``, ``torch`` or ``openvino``, see ``choose_engine``.
+            precision: ``auto``, ``fp32`` or ``bf16``, likewise.
 
         Raises:
             CheckpointError: If the checkpoint is missing, damaged or of another format.
-            ValueError: If the device does not exist.
+            ValueError: If the device does not exist, or a name is unknown.
         """
-        return cls(load_checkpoint(name_or_path), device)
+        return cls(load_checkpoint(name_or_path), device, backend, precision)
 
     @property
     def name(self) -> str:
         """Name of the model's configuration."""
         return self.config.name
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Prepare for images of one size, which the first of them would wait for otherwise."""
+        self.predict(np.zeros((height, width, 3), np.uint8))
 
     def predict(
         self,
@@ -148,77 +179,37 @@ class DepthLab:
         with torch.inference_mode():
             tensor = image_to_tensor(image, geometry, self.config.input, self.device)
             clock.lap("preprocess")
-            output = self._network(tensor)
+            output = self._engine(tensor)
             clock.lap("network")
-            maps = self._maps(
-                output, height, width, geometry.input_focal_length(focal), self.postprocess
+            if self.postprocess.resize == "reference" and not geometry.is_identity:
+                output = restore(output, geometry.input_height, geometry.input_width)
+            found = self._interpret(
+                output,
+                height,
+                width,
+                labels=self.labels,
+                postprocess=self.postprocess,
+                depth_scale=metric_scale(
+                    self.config.network.depth, focal_length=geometry.input_focal_length(focal)
+                ),
+                mask_undefined=self.config.network.depth.mask_undefined,
             )
-            clock.lap("postprocess")
-        segments, id_map = compute_segments(
-            maps.panoptic_map, maps.depth, maps.class_probability, maps.center_heatmap, self.labels
-        )
-        ground = fit_ground(maps.depth, maps.semantic_map, self.labels, fx=focal)
-        clock.lap("segments")
+            found = drop_doubtful_things(found, self.postprocess)
+        clock.lap("postprocess")
+        ground = fit_ground(found.depth, found.semantic_map, self.labels, fx=focal)
+        clock.lap("ground")
         prediction = Prediction(
-            panoptic_map=maps.panoptic_map,
-            semantic_map=maps.semantic_map,
-            id_map=id_map,
-            depth=maps.depth,
-            segments=segments,
+            panoptic_map=found.panoptic_map,
+            semantic_map=found.semantic_map,
+            id_map=found.id_map,
+            depth=found.depth,
+            segments=found.segments,
             focal_length=focal,
             focal_length_assumed=focal_length is None,
             timings=clock.laps,
             ground=ground,
         )
         return prediction if scaler is None else prediction.scaled_to(scaler.update(ground))
-
-    def _maps(
-        self,
-        output: ModelOutput,
-        height: int,
-        width: int,
-        input_focal_length: float,
-        config: PostprocessConfig,
-    ) -> _Maps:
-        output = restore(output, height, width)
-        logits = output.semantic_logits[0]
-        semantic_map = logits.argmax(dim=0)
-        panoptic_map, _ = panoptic_segmentation(
-            semantic_map,
-            output.center_heatmap[0, 0],
-            output.offset[0],
-            thing_ids=self.labels.thing_ids,
-            label_divisor=self.labels.label_divisor,
-            stuff_area=config.stuff_area_at(height, width),
-            threshold=config.center_threshold,
-            nms_kernel=config.nms_kernel,
-            top_k=config.top_k,
-        )
-        category = panoptic_map.div(self.labels.label_divisor, rounding_mode="floor")
-        category = category.where(panoptic_map != VOID, semantic_map).long()
-        log_probability = logits.gather(0, category[None])[0] - logits.logsumexp(dim=0)
-        depth = metric_depth(
-            output.depth[0, 0], self.config.network.depth, focal_length=input_focal_length
-        )
-        if self.config.network.depth.mask_undefined:
-            undefined = torch.tensor(self.labels.no_depth_ids, device=depth.device)
-            depth = depth.masked_fill(torch.isin(category, undefined), torch.nan)
-        return _Maps(
-            panoptic_map=_to_numpy(panoptic_map),
-            semantic_map=_to_numpy(semantic_map.to(torch.uint8)),
-            depth=_to_numpy(depth.float()),
-            class_probability=_to_numpy(log_probability.exp().float()),
-            center_heatmap=_to_numpy(output.center_heatmap[0, 0].float()),
-        )
-
-
-@dataclass(frozen=True)
-class _Maps:
-    panoptic_map: npt.NDArray[np.int32]
-    semantic_map: npt.NDArray[np.uint8]
-    depth: npt.NDArray[np.float32]
-    class_probability: npt.NDArray[np.float32]
-    center_heatmap: npt.NDArray[np.float32]
 
 
 def choose_device(device: str) -> torch.device:
@@ -239,6 +230,16 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+def _interpret_on(device: torch.device) -> Callable[..., Interpretation]:
+    if device.type != "cpu":
+        return interpret
+    # Here, because numba takes a second to import and training needs none of it.
+    from depthlab_core.cpu.interpret import compile_kernels, interpret_on_cpu
+
+    compile_kernels()
+    return interpret_on_cpu
+
+
 class _Clock:
     """Wall time by stage; on a GPU each lap waits until the stage is through."""
 
@@ -253,7 +254,3 @@ class _Clock:
         now = time.perf_counter()
         self.laps[name] = (now - self._last) * 1e3
         self._last = now
-
-
-def _to_numpy(x: Tensor) -> npt.NDArray[Any]:
-    return x.cpu().numpy()

@@ -31,6 +31,11 @@ class ImageGeometry:
     input_height: int
     input_width: int
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether image and network input are of one size."""
+        return (self.image_height, self.image_width) == (self.input_height, self.input_width)
+
     def input_focal_length(self, focal_length: float) -> float:
         """Turn a focal length in image pixels into one in pixels of the network input."""
         scale_y = self.input_height / self.image_height

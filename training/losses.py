@@ -36,6 +36,9 @@ class LossConfig:
         semantic, center, offset, depth: Factors of the four losses.
         hard_pixel_fraction: Share of the pixels of a batch, the hardest, that the semantic loss
             averages.
+        count_unlabelled_images: Whether that share is of all images of a batch, as in the
+            reference, or of those that have any semantic label: a batch of mixed datasets would
+            otherwise weigh its labelled images by how few they are.
         depth_loss: ``l1`` in metres (the original), ``inverse_l1`` in 1/m, ``log_l1``, or
             ``silog_relative``: scale-invariant log error plus relative error.
         depth_gradient: Factor of the multi-scale gradient term of log depth; 0 switches it off.
@@ -47,6 +50,7 @@ class LossConfig:
     offset: float = 0.01
     depth: float = 1.0
     hard_pixel_fraction: float = 0.2
+    count_unlabelled_images: bool = True
     depth_loss: DepthLossName = "l1"
     depth_gradient: float = 0.0
     learned_weights: bool = False
@@ -111,6 +115,7 @@ def compute_losses(
             targets.semantic,
             targets.semantic_weight,
             fraction=config.hard_pixel_fraction,
+            count_unlabelled_images=config.count_unlabelled_images,
             groups=groups,
             ignore_label=ignore_label,
             collective=collective,
@@ -131,20 +136,21 @@ def hard_pixel_cross_entropy(
     weight: Tensor,
     *,
     fraction: float = 0.2,
+    count_unlabelled_images: bool = True,
     groups: tuple[LabelGroup, ...] = (),
     ignore_label: int = 255,
     collective: Collective = ALONE,
 ) -> Tensor:
     """Weighted cross-entropy, averaged over the hardest pixels of the whole batch.
 
-    Unlabelled pixels count as pixels without loss, except in images that have no semantic label at
-    all: these do not count. Source: DeepLabCE of Panoptic-DeepLab.
+    Unlabelled pixels count as pixels without loss. Source: DeepLabCE of Panoptic-DeepLab.
 
     Args:
         logits: float ``(B, C, H, W)``.
         target: Category or group ids, integers ``(B, H, W)``.
         weight: float ``(B, H, W)``.
         fraction: Share of the pixels to average.
+        count_unlabelled_images: Whether images without any label count too.
         groups: Label groups that may occur.
         ignore_label: Target of unlabelled pixels.
         collective: See ``compute_losses``; the hardest pixels are those of all processes.
@@ -156,8 +162,8 @@ def hard_pixel_cross_entropy(
     picked = target_logits(logits, target, groups if bool(has_group.any()) else ())
     loss = (logits.logsumexp(1) - picked) * weight * is_labelled
     flat = loss.flatten()
-    labelled_images = is_labelled.flatten(1).any(1).sum()
-    count = int(fraction * int(collective.sum(labelled_images)) * target[0].numel())
+    counts = is_labelled.flatten(1).any(1) | count_unlabelled_images
+    count = int(fraction * int(collective.sum(counts.sum())) * target[0].numel())
     return _sum_of_largest(flat, count, collective) / max(count, 1)
 
 

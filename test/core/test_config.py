@@ -27,6 +27,9 @@ def test_survives_json(model: ModelConfig) -> None:
         (lambda: PostprocessConfig(nms_kernel=4), r"nms_kernel: got 4, expected a positive odd"),
         (lambda: PostprocessConfig(top_k=0), r"top_k: got 0, expected a positive number, or none"),
         (lambda: PostprocessConfig(stuff_area=-1), r"stuff_area: got -1"),
+        (lambda: PostprocessConfig(thing_area=-1), r"thing_area: got -1"),
+        (lambda: PostprocessConfig(thing_score=1.5), r"thing_score: got 1.5, expected 0 to 1"),
+        (lambda: PostprocessConfig(area_size=(0, 5)), r"area_size: got \(0, 5\)"),
         (lambda: InputConfig(size=(16, 512)), r"input.size: got \(16, 512\)"),
         (lambda: InputConfig(std=(1.0, 0.0, 1.0)), r"input.std"),
         (lambda: InputConfig(default_horizontal_fov=180.0), r"default_horizontal_fov: got 180"),
@@ -65,8 +68,9 @@ def test_errors_name_the_path(change, message: str) -> None:
         ModelConfig.from_dict(data)
 
 
-def test_stuff_area_follows_the_image_only_where_asked() -> None:
+def test_areas_follow_the_image_only_where_asked() -> None:
     assert PostprocessConfig(stuff_area=2048).stuff_area_at(360, 480) == 2048
-    scaled = PostprocessConfig(stuff_area=2048, stuff_area_size=(1024, 2048))
+    scaled = PostprocessConfig(stuff_area=2048, thing_area=64, area_size=(1024, 2048))
     assert scaled.stuff_area_at(1024, 2048) == 2048
     assert scaled.stuff_area_at(512, 1024) == 512
+    assert scaled.thing_area_at(512, 1024) == 16

@@ -83,7 +83,7 @@ def run() -> Run:
         module.register_forward_hook(lambda *call: caught.append(call[2]))
         for module in (network.backbone, network)
     ]
-    prediction = DepthLab(Checkpoint(network, R52, CITYSCAPES, {}), "cpu").predict(image)
+    prediction = DepthLab(Checkpoint(network, R52, CITYSCAPES, {}), "cpu", "torch").predict(image)
     for hook in hooks:
         hook.remove()
     return Run(network, *caught, prediction)
@@ -130,7 +130,7 @@ def test_depth_of_segments(run: Run, reference: dict[str, np.ndarray]) -> None:
     assert got == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize("size", [(512, 1024), (1024, 2048), (700, 1300), (300, 600)])
+@pytest.mark.parametrize("size", [(512, 1024), (700, 1300), (300, 600)])
 def test_other_output_size(run: Run, size: tuple[int, int]) -> None:
     # The reference upsamples by 4, then resizes to the output. It leaves offset values as they are
     # in the second step, which is right at its own size only.

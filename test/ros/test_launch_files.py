@@ -19,6 +19,7 @@ from depthlab_ros.parameters import NodeParameters
 from depthlab_ros.player import PlayerParameters
 
 ROOT = Path(__file__).parents[2]
+COMMON = {"model", "device", "params_file", "rviz"}
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
 
@@ -37,21 +38,45 @@ def test_launch_file_describes_every_argument(path):
     spec.loader.exec_module(module)
     entities = module.generate_launch_description().entities
     arguments = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
-    assert {"source", "model", "device", "rate", "params_file", "rviz"} <= {
-        argument.name for argument in arguments
-    }
+    assert {argument.name for argument in arguments} == {
+        "camera.launch.py": COMMON | {"source", "rate"},
+        "replay.launch.py": COMMON
+        | {"bag", "image_topic", "camera_info_topic", "image_transport", "rate", "loop"},
+        "multi_camera.launch.py": COMMON | {"cameras", "sources"},
+    }[path.name]
     assert all(argument.description for argument in arguments)
+
+
+def _as_yaml(parameters):
+    values = dataclasses.asdict(parameters)
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def test_parameter_file_names_real_parameters_with_their_defaults():
     content = yaml.safe_load((ROOT / "config" / "depthlab.yaml").read_text(encoding="utf-8"))
     node = content["/**/depthlab_node"]["ros__parameters"]
-    assert node == dataclasses.asdict(NodeParameters())
+    assert node == _as_yaml(NodeParameters())
     player = content["/**/camera_player"]["ros__parameters"]
     defaults = dataclasses.asdict(PlayerParameters())
     assert set(player) <= set(defaults)
     # Behind a launch file, a recording plays on and on.
     assert player == {name: defaults[name] for name in player} | {"loop": True}
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [("depthlab_node", NodeParameters), ("camera_player", PlayerParameters)],
+)
+def test_readme_lists_every_parameter_with_its_default(heading, kind):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split(f"### Parameters of `{heading}`")[1].split("\n###")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    listed = {row[1].strip(" `"): yaml.safe_load(row[2].strip(" `")) for row in rows}
+    assert listed == _as_yaml(kind())
+    if kind is NodeParameters:
+        changing = {row[1].strip(" `") for row in rows if "✓" in row[3]}
+        fields = dataclasses.fields(kind)
+        assert changing == {f.name for f in fields if f.metadata["change"] == "always"}
 
 
 def test_parameter_file_reaches_a_node_in_any_namespace(tmp_path):
@@ -74,6 +99,13 @@ def test_rviz_shows_topics_that_exist():
     content = yaml.safe_load((ROOT / "rviz" / "depthlab.rviz").read_text(encoding="utf-8"))
     displays = content["Visualization Manager"]["Displays"]
     topics = {display["Topic"]["Value"] for display in displays}
-    assert topics == {"/image_annotated", "/depth/image", "/panoptic/id", "/image_raw"}
+    assert topics == {
+        "/image_annotated",
+        "/depth/image",
+        "/panoptic/id",
+        "/image_raw",
+        "/points",
+        "/markers",
+    }
     # Best effort connects to publishers of both kinds.
     assert {d["Topic"]["Reliability Policy"] for d in displays} == {"Best Effort"}

@@ -97,15 +97,28 @@ def test_hard_pixels_equal_a_plain_selection(reference, fraction):
     torch.testing.assert_close(gradient, plain_gradient)
 
 
-def test_images_without_semantic_labels_do_not_dilute_the_hard_pixels(reference):
+def test_images_without_semantic_labels_count_only_if_asked(reference):
     targets = reference[1]
     one = hard_pixel_cross_entropy(
-        torch.ones(1, 19, 64, 96), targets.semantic[:1], targets.semantic_weight[:1]
+        torch.ones(1, 19, 64, 96),
+        targets.semantic[:1],
+        targets.semantic_weight[:1],
+        fraction=1.0,
     )
     semantic = targets.semantic.clone()
     semantic[1] = 255
-    two = hard_pixel_cross_entropy(torch.ones(2, 19, 64, 96), semantic, targets.semantic_weight)
-    torch.testing.assert_close(one, two)
+    both, labelled = (
+        hard_pixel_cross_entropy(
+            torch.ones(2, 19, 64, 96),
+            semantic,
+            targets.semantic_weight,
+            fraction=1.0,
+            count_unlabelled_images=counts,
+        )
+        for counts in (True, False)
+    )
+    torch.testing.assert_close(both, one / 2)
+    torch.testing.assert_close(labelled, one)
 
 
 @pytest.mark.parametrize("name", DEPTH_LOSSES)

@@ -122,6 +122,11 @@ class Placement:
         """Where it stands, ``(2,)`` metres."""
         return self.shade[:2, 3]
 
+    @property
+    def heading(self) -> float:
+        """Where it faces, radians counter-clockwise from x."""
+        return float(np.arctan2(self.shade[1, 0], self.shade[0, 0]))
+
     def show(self, scene: Scene) -> None:
         """Add it to a scene."""
         for name, mesh, record in self.parts:

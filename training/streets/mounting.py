@@ -17,8 +17,13 @@ from training.streets.site import Site
 Mount = Literal["car", "side", "walker", "mast"]
 _MOUNTS: dict[Mount, float] = {"car": 0.7, "side": 0.1, "walker": 0.09, "mast": 0.11}
 
-# How far everybody keeps from a camera, metres: those on cars are in the middle of the car.
-CLEARANCE: dict[Mount, float] = {"car": 2.6, "side": 2.6, "walker": 0.9, "mast": 0.6}
+# Half the length and half the width of what carries the camera and nobody may enter, metres.
+CLEARANCE: dict[Mount, tuple[float, float]] = {
+    "car": (2.8, 1.1),
+    "side": (2.8, 1.1),
+    "walker": (0.8, 0.8),
+    "mast": (0.5, 0.5),
+}
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ def rig(
         side = int(rng.choice([-1, 1]))
         walk = road.band(side, "sidewalk") or road.side(side)[0]
         d = side * rng.uniform(walk.inner + 0.3, min(walk.outer, walk.inner + 3) - 0.1)
-        yaw += rng.normal(0, 0.5) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi)
+        yaw += rng.normal(0, 0.5) if rng.random() < 0.75 else rng.uniform(-np.pi, np.pi)
         roll = rng.normal(0, 0.02)
         if mount == "mast":
             lift, pitch = rng.uniform(3.0, 6.5), rng.uniform(0.1, 0.62)

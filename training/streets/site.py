@@ -41,6 +41,12 @@ class Site:
         """Add one-of-a-kind geometry (buildings, walls)."""
         self._bucket(self._chunks, mesh if matrix is None else mesh.transformed(matrix))
 
+    def surround(self, mesh: Mesh) -> None:
+        """Add geometry all around the town; too far away for shadows."""
+        name = f"surround/{len(self._scene.placements)}"
+        self._scene.add(name, mesh)
+        self._scene.casts_no_shadow.add(name)
+
     def place(
         self, name: str, mesh: Mesh, matrix: FloatArray, colors: Sequence[Color] = ()
     ) -> None:

@@ -121,7 +121,7 @@ def _grass(rng: np.random.Generator) -> Texture:
     )
     fresh = np.array([rng.uniform(0.3, 0.46), rng.uniform(0.44, 0.58), rng.uniform(0.16, 0.3)])
     dry = np.array([0.66, 0.58, 0.4]) * rng.uniform(0.8, 1.1)
-    patch = blotches(rng, SIZE, rng.uniform(0.02, 0.5))[..., None]
+    patch = rng.uniform(0.3, 0.8) * blotches(rng, SIZE, rng.uniform(0.02, 0.5))[..., None]
     return np.asarray(value[..., None] * (fresh * (1 - patch) + dry * patch), np.float32)
 
 

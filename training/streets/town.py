@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from training.streets import furnishing, ground, lots, traffic
+from training.streets import furnishing, ground, horizon, lots, traffic
 from training.streets.actors import Actor, Placement
 from training.streets.appearance import AppearancePool
 from training.streets.casting import Casting
@@ -72,13 +72,25 @@ class Town:
 
     def in_the_way(self, rig: Rig, times: tuple[float, ...]) -> frozenset[int]:
         """Return the indices of actors that would touch the camera or its car at these times."""
-        reach = np.array([actor.reach for actor in self.actors]) + CLEARANCE[rig.mount]
+        if not self.actors:
+            return frozenset()
+        half_length, half_width = CLEARANCE[rig.mount]
+        reach = np.array([actor.reach for actor in self.actors])
+        width = np.array([actor.footprint[1] / 2 for actor in self.actors])
         hidden: set[int] = set()
         for time in times:
             eye = rig.pose_at(self.site, time)[:2, 3]
-            ground = np.array([placement.ground for placement in self.placements(time)])
-            if len(ground):
-                hidden |= set(np.flatnonzero(np.hypot(*(ground - eye).T) < reach).tolist())
+            along = float(rig.road.line.heading(rig.s + rig.speed * time))
+            placements = self.placements(time)
+            offset = np.array([placement.ground for placement in placements]) - eye
+            turn = np.array([placement.heading for placement in placements]) - along
+            cosine, sine = np.abs(np.cos(turn)), np.abs(np.sin(turn))
+            ahead = np.abs(offset @ [np.cos(along), np.sin(along)])
+            beside = np.abs(offset @ [-np.sin(along), np.cos(along)])
+            touches = (ahead < half_length + cosine * reach + sine * width) & (
+                beside < half_width + sine * reach + cosine * width
+            )
+            hidden |= set(np.flatnonzero(touches).tolist())
         return frozenset(hidden)
 
 
@@ -120,6 +132,11 @@ def build_town(pool: AppearancePool, seed: int, number: int) -> Town:
         furnishing.Furnisher(site, current, designs, rng, own).furnish(inset)
         actors += traffic.populate(site, current, inset, own, casting, rng, bustle=bustle)
     lots.backdrop(site, main, pool, rng, designs["tree"])
+    middle = main_line.at(_LENGTH / 2)
+    if rng.random() < 0.85:
+        site.surround(horizon.belt(pool.style("belt", rng), land, middle))
+    if rng.random() < 0.4:
+        site.surround(horizon.hills(pool.style("hills", rng), land, middle))
     return Town(site, site.scene(), (main, *side_roads), tuple(actors), atlas, season)
 
 

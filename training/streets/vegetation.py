@@ -76,7 +76,8 @@ def leafy_tree(rng: np.random.Generator) -> Mesh:
     parts = _trunk(rng, trunk + height * 0.25, 0.014 * height + 0.05)
     layer = int(rng.choice(textures.LEAVES))
     leaf = Surface(_VEGETATION, layer=layer, material=Material.FOLIAGE)
-    core = Surface(_VEGETATION, layer=textures.HEDGE, color=(84, 92, 76))
+    # The leaf texture is leaf-coloured where it is clear, too: without cutting it fills the core.
+    core = Surface(_VEGETATION, layer=layer, color=(150, 150, 150))
     hub = np.array([0, 0, trunk + (height - trunk) * 0.5])
     lobes = int(rng.integers(8, 19))
     per_lobe = int(rng.integers(14, 24))

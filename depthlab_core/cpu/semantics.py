@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Semantic labels and probabilities at full resolution, without the full-resolution logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from numba.core import types
+from numba.extending import intrinsic
+
+from depthlab_core.cpu.bilinear import Taps
+from depthlab_core.cpu.compiled import fma, kernel, row_bands, run_in_bands
+
+
+def label_pixels(
+    logits: npt.NDArray[np.float32], rows: Taps, columns: Taps
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Label every pixel with the class whose resized logit is the highest.
+
+    Args:
+        logits: float32 ``(C, h, w)``, C-contiguous.
+        rows: Taps of the rows, ``h`` to ``H``.
+        columns: Taps of the columns, ``w`` to ``W``.
+
+    Returns:
+        The labels, uint8 ``(H, W)``, the lowest of equally high ones; and their softmax
+        probabilities, float32 ``(H, W)``.
+    """
+    height, width = len(rows.weight), len(columns.weight)
+    labels = np.empty((height, width), np.uint8)
+    probability = np.empty((height, width), np.float32)
+    run_in_bands(
+        row_bands(height),
+        lambda first, end: _label_rows(logits, rows, columns, first, end, labels, probability),
+    )
+    return labels, probability
+
+
+@kernel
+def _label_rows(
+    logits: npt.NDArray[np.float32],
+    rows: Taps,
+    columns: Taps,
+    first: int,
+    end: int,
+    labels: npt.NDArray[np.uint8],
+    probability: npt.NDArray[np.float32],
+) -> None:
+    shape = (logits.shape[0], labels.shape[1])
+    upper = np.empty(shape, np.float32)
+    lower = np.empty(shape, np.float32)
+    blended = np.empty(shape, np.float32)
+    best = np.empty(shape[1], np.float32)
+    label = np.empty(shape[1], np.int32)
+    upper_row = -1
+    lower_row = -1
+    for y in range(first, end):
+        # Neighbouring rows share their sources, which are therefore widened once.
+        if rows.near[y] != upper_row and rows.near[y] == lower_row:
+            upper, lower = lower, upper
+            upper_row, lower_row = lower_row, upper_row
+        if rows.near[y] != upper_row:
+            upper_row = rows.near[y]
+            _widen(logits, upper_row, columns, upper)
+        if rows.far[y] != lower_row:
+            lower_row = rows.far[y]
+            _widen(logits, lower_row, columns, lower)
+        _blend_and_choose(upper, lower, rows.weight[y], blended, best, label)
+        _softmax_of_best(blended, best, probability[y])
+        for x in range(shape[1]):
+            labels[y, x] = label[x]
+
+
+@kernel
+def _widen(
+    logits: npt.NDArray[np.float32], y: int, columns: Taps, out: npt.NDArray[np.float32]
+) -> None:
+    one = np.float32(1)
+    for c in range(len(out)):
+        source = logits[c, y]
+        target = out[c]
+        for x in range(len(target)):
+            weight = columns.weight[x]
+            target[x] = fma(source[columns.near[x]], one - weight, source[columns.far[x]] * weight)
+
+
+@kernel
+def _blend_and_choose(
+    upper: npt.NDArray[np.float32],
+    lower: npt.NDArray[np.float32],
+    weight: np.float32,
+    blended: npt.NDArray[np.float32],
+    best: npt.NDArray[np.float32],
+    label: npt.NDArray[np.int32],
+) -> None:
+    rest = np.float32(1) - weight
+    for x in range(len(best)):
+        best[x] = -np.inf
+        label[x] = 0
+    for c in range(len(blended)):
+        a, b, logit = upper[c], lower[c], blended[c]
+        for x in range(len(logit)):
+            logit[x] = fma(a[x], rest, b[x] * weight)
+        for x in range(len(logit)):
+            value, highest = logit[x], best[x]
+            # Selections instead of branches, so that the loop runs on vectors.
+            label[x] = c if value > highest else label[x]
+            best[x] = value if value > highest else highest
+
+
+@kernel
+def _softmax_of_best(
+    logits: npt.NDArray[np.float32],
+    best: npt.NDArray[np.float32],
+    probability: npt.NDArray[np.float32],
+) -> None:
+    for x in range(len(probability)):
+        probability[x] = 0
+    for c in range(len(logits)):
+        logit = logits[c]
+        for x in range(len(logit)):
+            probability[x] += _exp(logit[x] - best[x])
+    for x in range(len(probability)):
+        probability[x] = np.float32(1) / probability[x]
+
+
+def _reinterpreted(source: Any, target: Any) -> Any:
+    def typed(_context: Any, _x: Any) -> Any:
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], context.get_value_type(target))
+
+        return target(source), generate
+
+    return intrinsic(typed)
+
+
+_bits = cast(Callable[[np.float32], np.int32], _reinterpreted(types.float32, types.int32))
+_from_bits = cast(Callable[[np.int32], np.float32], _reinterpreted(types.int32, types.float32))
+
+
+@kernel
+def _exp(x: np.float32) -> np.float32:
+    """Return ``exp(x)`` for ``x`` of 0 or less, to 2 units in the last place.
+
+    Cephes' expf (Moshier): a call of the C library's would keep the loop off the vector units.
+    """
+    x = max(x, np.float32(-87))
+    # The addition leaves the nearest whole number of log2(exp(x)) in the lowest bits.
+    magic = np.float32(12582912)
+    shifted = fma(x, np.float32(1.44269504), magic)
+    whole = shifted - magic
+    x = fma(whole, np.float32(-0.693359375), x)
+    x = fma(whole, np.float32(2.12194440e-4), x)
+    y = np.float32(1.9875691500e-4)
+    y = fma(y, x, np.float32(1.3981999507e-3))
+    y = fma(y, x, np.float32(8.3334519073e-3))
+    y = fma(y, x, np.float32(4.1665795894e-2))
+    y = fma(y, x, np.float32(1.6666665459e-1))
+    y = fma(y, x, np.float32(5.0000001201e-1))
+    y = fma(y * x, x, x) + np.float32(1)
+    power = np.int32(np.int32(_bits(shifted) << np.int32(23)) + np.int32(0x3F800000))
+    result: np.float32 = y * _from_bits(power)
+    return result
+
+
+def move_probability(
+    probability: npt.NDArray[np.float32],
+    logits: npt.NDArray[np.float32],
+    rows: Taps,
+    columns: Taps,
+    semantic_map: npt.NDArray[np.uint8],
+    instance_map: npt.NDArray[np.int32],
+    categories: npt.NDArray[np.uint8],
+) -> None:
+    """Turn the probability of each pixel's label into that of its instance's category, in place.
+
+    Args:
+        probability: float32 ``(H, W)``, from ``label_pixels``.
+        logits: As ``label_pixels`` got them.
+        rows: Likewise.
+        columns: Likewise.
+        semantic_map: uint8 ``(H, W)``, from ``label_pixels``.
+        instance_map: int32 ``(H, W)``, 0 outside of instances.
+        categories: uint8 ``(K + 1, C)``, the category of an instance's pixels by their label.
+    """
+    run_in_bands(
+        row_bands(len(probability)),
+        lambda first, end: _move_rows(
+            probability,
+            logits,
+            rows,
+            columns,
+            semantic_map,
+            instance_map,
+            categories,
+            first,
+            end,
+        ),
+    )
+
+
+@kernel
+def _move_rows(
+    probability: npt.NDArray[np.float32],
+    logits: npt.NDArray[np.float32],
+    rows: Taps,
+    columns: Taps,
+    semantic_map: npt.NDArray[np.uint8],
+    instance_map: npt.NDArray[np.int32],
+    categories: npt.NDArray[np.uint8],
+    first: int,
+    end: int,
+) -> None:
+    for y in range(first, end):
+        for x in range(probability.shape[1]):
+            instance = instance_map[y, x]
+            if instance > 0:
+                label = semantic_map[y, x]
+                category = categories[instance, label]
+                if category != label:
+                    was = _logit(logits[label], rows, columns, y, x)
+                    becomes = _logit(logits[category], rows, columns, y, x)
+                    probability[y, x] *= _exp(becomes - was)
+
+
+@kernel
+def _logit(
+    plane: npt.NDArray[np.float32], rows: Taps, columns: Taps, y: int, x: int
+) -> np.float32:
+    right = columns.weight[x]
+    left = np.float32(1) - right
+    lower = rows.weight[y]
+    near, far = columns.near[x], columns.far[x]
+    a = fma(plane[rows.near[y], near], left, plane[rows.near[y], far] * right)
+    b = fma(plane[rows.far[y], near], left, plane[rows.far[y], far] * right)
+    return fma(a, np.float32(1) - lower, b * lower)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make the checkpoint that ships with the package out of a training run.
+
+Usage: ``python -m training.bundle --run out/training/streets_lite0 --name lite0``. It takes the
+run's averaged weights in float16 and the settings for inference that the model has by its name, so
+that thresholds chosen after training need no new run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+
+from depthlab_core.checkpoint import save_checkpoint
+from depthlab_core.config import NetworkConfig
+from depthlab_core.labels import CITYSCAPES
+from depthlab_core.model_zoo import MODELS
+from depthlab_core.strict_load import dataclass_from_dict
+from training.run_state import FILE_NAME, RunStateError, load_run_state
+
+_WEIGHTS = Path(__file__).parents[1] / "depthlab_core" / "weights"
+
+
+def bundle(run: Path, name: str, folder: Path, note: str) -> Path:
+    """Write ``NAME.safetensors`` in ``folder`` from the state of a run.
+
+    Args:
+        run: Output folder of ``training.train``.
+        name: A model's name; its network must be the run's.
+        folder: Where to.
+        note: Free text for the provenance.
+
+    Raises:
+        RunStateError: If there is no state, it is damaged or of another network.
+    """
+    path = run / FILE_NAME
+    if not path.is_file():
+        raise RunStateError(f"run: got {run}, expected a folder with {FILE_NAME}")
+    state = load_run_state(path, torch.device("cpu"))
+    model = MODELS[name]
+    trained = dataclass_from_dict(NetworkConfig, state["config"]["model"]["network"], "network")
+    if trained != model.network:
+        raise RunStateError(f"{path}: trained another network than {name}'s")
+    weights = state["network"] if state["ema"] is None else state["ema"]
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{name}.safetensors"
+    provenance = {
+        "source": "training.train",
+        "steps": int(state["step"]),
+        "batch_size": state["config"]["loop"]["batch_size"],
+        "datasets": sorted(
+            key for key, entry in state["config"]["datasets"].items() if entry["weight"] > 0
+        ),
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "commit": _commit(),
+        "torch": torch.__version__,
+        "note": note,
+    }
+    save_checkpoint(
+        target, weights, dataclasses.replace(model, name=name), CITYSCAPES, provenance, half=True
+    )
+    return target
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.bundle", description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="output folder of training.train")
+    parser.add_argument("--name", choices=sorted(MODELS), required=True)
+    parser.add_argument("--out", type=Path, default=_WEIGHTS, help="folder")
+    parser.add_argument("--note", default="", help="for the provenance")
+    options = parser.parse_args(arguments)
+    try:
+        target = bundle(options.run, options.name, options.out, options.note)
+    except RunStateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
