@@ -17,6 +17,8 @@ FloatArray = npt.NDArray[np.float64]
 _OVERLAP_TO_CHANGE_CLASS = 0.4
 # How much wider to look for what was hidden, on each side, by its size.
 _MARGIN = 0.25
+# Metres by which median depth changes with the part of a thing that is to be seen.
+_LENGTH = 2.0
 _MASK, _BOX, _NEARNESS = 0.4, 0.4, 0.2
 
 
@@ -115,7 +117,8 @@ def affinity(
     depth_a = np.array([thing.depth for thing in expected])[:, None]
     depth_b = np.array([thing.depth for thing in seen])[None]
     with np.errstate(invalid="ignore", divide="ignore"):
-        apart = np.abs(np.log(np.maximum(depth_a, 1e-3) / depth_b)) / np.log(depth_gate)
+        ratio = (np.maximum(depth_a, 0) + _LENGTH) / (depth_b + _LENGTH)
+        apart = np.abs(np.log(ratio)) / np.log(depth_gate)
     # Unknown depth speaks neither for nor against.
     likeness *= np.where(np.isnan(apart), 1.0, np.where(apart < 1, 1 - 0.5 * apart, 0.0))
 
