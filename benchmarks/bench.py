@@ -122,7 +122,7 @@ def bench_network(name: str, width: int, height: int, rounds: int) -> dict[str, 
             backend=backend,
             precision=precision,
         )
-        rivals[engine.description] = lambda engine=engine: engine(x)  # type: ignore[misc]
+        rivals[f"{backend} {precision}"] = lambda engine=engine: engine(x)  # type: ignore[misc]
     return in_turns(rivals, rounds)
 
 

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from depthlab_core.config import NumberFormat
 from depthlab_core.network import ModelOutput, PanopticDepthLab
 from depthlab_core.torch_engine import TorchEngine
 
@@ -42,6 +43,7 @@ def choose_engine(
     *,
     backend: str = "auto",
     precision: str = "auto",
+    lowest_precision: NumberFormat = "bf16",
 ) -> Engine:
     """Take a network to the backend that suits, and log which and why.
 
@@ -53,6 +55,7 @@ def choose_engine(
             installed.
         precision: ``fp32``, ``bf16``, or ``auto``: bfloat16 with OpenVINO on CPUs that multiply it
             natively, float32 elsewhere.
+        lowest_precision: What ``auto`` may go down to.
 
     Raises:
         ValueError: If a name is unknown. A backend that does not work costs a warning; PyTorch
@@ -68,7 +71,8 @@ def choose_engine(
     if backend == "openvino":
         chosen = precision
         if precision == "auto":
-            chosen = "bf16" if multiplies_bfloat16(_cpu_flags()) else "fp32"
+            is_native = multiplies_bfloat16(_cpu_flags())
+            chosen = "bf16" if is_native and lowest_precision == "bf16" else "fp32"
         try:
             return _ready(_openvino(network, device, chosen), input_size, reason)
         except Exception as error:

@@ -108,6 +108,7 @@ class DepthLab:
             (geometry.input_height, geometry.input_width),
             backend=backend,
             precision=precision,
+            lowest_precision=self.config.lowest_precision,
         )
         self._interpret = _interpret_on(self.device)
 
@@ -231,11 +232,14 @@ def choose_device(device: str) -> torch.device:
 
 
 def _interpret_on(device: torch.device) -> Callable[..., Interpretation]:
-    if device.type != "cpu":
-        return interpret
     # Here, because numba takes a second to import and training needs none of it.
     from depthlab_core.cpu.interpret import compile_kernels, interpret_on_cpu
+    from depthlab_core.cpu.tint import compile_tint
 
+    # Of use on any device: images are drawn on the CPU.
+    compile_tint()
+    if device.type != "cpu":
+        return interpret
     compile_kernels()
     return interpret_on_cpu
 

@@ -154,3 +154,10 @@ def test_the_default_predicts(lite0_checkpoint: Path) -> None:
     model.warm_up(96, 128)
     prediction = model.predict(np.full((96, 128, 3), 90, np.uint8))
     assert prediction.panoptic_map.shape == (96, 128)
+
+
+def test_a_model_may_forbid_bfloat16(lite0_network: PanopticDepthLab) -> None:
+    engine = choose_engine(
+        lite0_network, CPU, (32, 32), backend="openvino", lowest_precision="fp32"
+    )
+    assert "fp32" in engine.description

@@ -33,10 +33,7 @@ def test_launch_file_describes_every_argument(path):
     pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
     from launch.actions import DeclareLaunchArgument
 
-    spec = importlib.util.spec_from_file_location("launch_file", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    entities = module.generate_launch_description().entities
+    entities = load(path).entities
     arguments = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
     assert {argument.name for argument in arguments} == {
         "camera.launch.py": COMMON | {"source", "rate"},
@@ -45,6 +42,43 @@ def test_launch_file_describes_every_argument(path):
         "multi_camera.launch.py": COMMON | {"cameras", "sources"},
     }[path.name]
     assert all(argument.description for argument in arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "executables"),
+    [
+        ("camera", {"source": "none"}, ["depthlab_node"]),
+        ("camera", {"source": "0", "rate": "5"}, ["camera_player", "depthlab_node"]),
+        ("replay", {"bag": "drive", "image_topic": "/a/b"}, ["depthlab_node", "ros2"]),
+        ("multi_camera", {"sources": "0,1"}, ["depthlab_node", "camera_player", "camera_player"]),
+        ("multi_camera", {"cameras": "a", "rviz": "true"}, ["depthlab_node", "rviz2"]),
+    ],
+)
+def test_launch_file_starts(name, arguments, executables):
+    pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+    from launch_ros.actions import Node
+
+    entities = load(ROOT / "launch" / f"{name}.launch.py").entities
+    context = LaunchContext()
+    context.launch_configurations.update(arguments | {"params_file": "mine.yaml"})
+    for entity in entities:
+        if isinstance(entity, DeclareLaunchArgument) and entity.name != "params_file":
+            entity.execute(context)
+    [nodes] = [entity for entity in entities if isinstance(entity, OpaqueFunction)]
+    started = [
+        entity.node_executable if isinstance(entity, Node) else entity.cmd[0][0].text
+        for entity in nodes.execute(context)
+    ]
+    assert started == executables
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location("launch_file", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.generate_launch_description()
 
 
 def _as_yaml(parameters):
