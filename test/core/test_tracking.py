@@ -181,6 +181,13 @@ def test_another_thing_in_the_same_place_but_far_behind() -> None:
     assert stream.step(replace(box, depth=30.0))["a"].track_id == 2
 
 
+def test_the_near_end_of_a_long_car_comes_into_view() -> None:
+    stream = Stream()
+    box = Box("a", CAR, 60, 40, 90, 60, 4.5)
+    assert stream.step(box)["a"].track_id == 1
+    assert stream.step(replace(box, x=50, depth=2.6))["a"].track_id == 1
+
+
 def test_fast_small_things_that_overlap_with_nothing() -> None:
     stream = Stream()
     for frame in range(15):
