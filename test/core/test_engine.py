@@ -90,6 +90,7 @@ def test_openvino_runs_r52() -> None:
     # Its pooling window depends on the size.
     network = network_of("r52")
     engine = choose_engine(network, CPU, (64, 96), backend="openvino", precision="fp32")
+    assert engine.description.startswith("openvino")
     for size in ((64, 96), (96, 128)):
         x = torch.randn(1, 3, *size)
         with torch.inference_mode():
