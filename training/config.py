@@ -26,8 +26,9 @@ class DatasetConfig:
     """One dataset of the mixture.
 
     Attributes:
-        kind: ``camvid``; ``cityscapes`` for everything in Cityscapes' layout; ``lidar`` for real
-            frames with LiDAR depth; ``blocks`` for crude streets that are made on the fly.
+        kind: ``cityscapes`` for everything in Cityscapes' layout; ``lidar`` for real frames with
+            LiDAR depth; ``blocks`` for crude streets that are made on the fly; the others for
+            the data sets of that name.
         root: Its folder; None: the folder of the dataset's name in ``$DEPTHLAB_DATA``.
         split: Which part to train on.
         weight: Share of the examples; 0 leaves the dataset out.
@@ -38,7 +39,16 @@ class DatasetConfig:
         keep_in_memory: Whether decoded frames are kept.
     """
 
-    kind: Literal["camvid", "cityscapes", "lidar", "blocks"]
+    kind: Literal[
+        "camvid",
+        "cityscapes",
+        "cityscapes_dvps",
+        "kitti_2015",
+        "kitti_depth",
+        "virtual_kitti",
+        "lidar",
+        "blocks",
+    ]
     root: str | None = None
     split: str = "train"
     weight: float = 1.0
