@@ -118,6 +118,10 @@ class LoopConfig:
         freeze_norm: Keep the statistics of batch norm as they are.
         log_every: Steps between progress lines.
         checkpoint_minutes: Time between checkpoints.
+        tensorboard: Whether losses and pictures are written for TensorBoard.
+        pictures_every: Steps between pictures there.
+        report_frames: Frames of each dataset's ``val`` part that the final report is about; 0: no
+            report.
     """
 
     iterations: int = 90_000
@@ -132,6 +136,9 @@ class LoopConfig:
     freeze_norm: bool = False
     log_every: int = 20
     checkpoint_minutes: float = 10.0
+    tensorboard: bool = True
+    pictures_every: int = 500
+    report_frames: int = 20
 
 
 @dataclass(frozen=True)

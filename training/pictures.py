@@ -47,7 +47,8 @@ def draw_depth(depth: npt.NDArray[np.floating]) -> Picture:
     """
     known = np.isfinite(depth) & (depth > 0)
     share = np.log(np.where(known, depth, _FAR) / _NEAR) / np.log(_FAR / _NEAR)
-    return _colored(1 - share, known, cv2.COLORMAP_TURBO)
+    # Turbo's two ends are nearly black.
+    return _colored(0.9 - 0.8 * np.clip(share, 0, 1), known, cv2.COLORMAP_TURBO)
 
 
 def draw_error(depth: npt.NDArray[np.floating], truth: npt.NDArray[np.floating]) -> Picture:
