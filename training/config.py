@@ -26,8 +26,9 @@ class DatasetConfig:
     """One dataset of the mixture.
 
     Attributes:
-        kind: ``camvid``; ``cityscapes`` for everything in Cityscapes' layout; ``lidar`` for real
-            frames with LiDAR depth; ``blocks`` for crude streets that are made on the fly.
+        kind: ``cityscapes`` for everything in Cityscapes' layout; ``lidar`` for real frames with
+            LiDAR depth; ``blocks`` for crude streets that are made on the fly; the others for
+            the data sets of that name.
         root: Its folder; None: the folder of the dataset's name in ``$DEPTHLAB_DATA``.
         split: Which part to train on.
         weight: Share of the examples; 0 leaves the dataset out.
@@ -38,7 +39,16 @@ class DatasetConfig:
         keep_in_memory: Whether decoded frames are kept.
     """
 
-    kind: Literal["camvid", "cityscapes", "lidar", "blocks"]
+    kind: Literal[
+        "camvid",
+        "cityscapes",
+        "cityscapes_dvps",
+        "kitti_2015",
+        "kitti_depth",
+        "virtual_kitti",
+        "lidar",
+        "blocks",
+    ]
     root: str | None = None
     split: str = "train"
     weight: float = 1.0
@@ -108,6 +118,10 @@ class LoopConfig:
         freeze_norm: Keep the statistics of batch norm as they are.
         log_every: Steps between progress lines.
         checkpoint_minutes: Time between checkpoints.
+        tensorboard: Whether losses and pictures are written for TensorBoard.
+        pictures_every: Steps between pictures there.
+        report_frames: Frames of each dataset's ``val`` part that the final report is about; 0: no
+            report.
     """
 
     iterations: int = 90_000
@@ -122,6 +136,9 @@ class LoopConfig:
     freeze_norm: bool = False
     log_every: int = 20
     checkpoint_minutes: float = 10.0
+    tensorboard: bool = True
+    pictures_every: int = 500
+    report_frames: int = 20
 
 
 @dataclass(frozen=True)

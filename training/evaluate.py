@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
@@ -25,11 +26,12 @@ from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES
 from training.datasets.sample import DatasetError, Sample, SampleDataset
+from training.metrics.average_precision import AveragePrecision
 from training.metrics.depth import DepthErrors, SegmentDepthErrors
-from training.metrics.panoptic import DepthAwarePanopticQuality, PanopticQuality
+from training.metrics.panoptic import DepthAwarePanopticQuality, Matches, PanopticQuality
 from training.metrics.semantic import SemanticIou
-
-Results = dict[str, float]
+from training.report import FrameFigures, write_report
+from training.results_table import Results, as_text
 
 
 class Evaluation:
@@ -43,6 +45,7 @@ class Evaluation:
     def __init__(self, labels: LabelSet, max_depth: float = 80.0) -> None:
         self._labels = labels
         self._panoptic = PanopticQuality(labels)
+        self._precision = AveragePrecision(labels)
         self._depth_aware = DepthAwarePanopticQuality(labels)
         self._semantic = SemanticIou([category.name for category in labels.categories])
         self._coarse = SemanticIou(CLASS_NAMES)
@@ -50,21 +53,24 @@ class Evaluation:
         self._segment_depth = SegmentDepthErrors(labels)
         self._kinds: set[str] = set()
 
-    def update(self, prediction: Prediction, sample: Sample) -> None:
-        """Count a frame."""
-        if sample.depth is not None:
-            self._kinds.add("depth")
-            self._depth.update(prediction.depth, sample.depth)
+    def update(self, prediction: Prediction, sample: Sample) -> Results:
+        """Count a frame.
+
+        Returns:
+            Figures of this frame, to rank frames by: ``pq`` over its segments of all classes,
+            ``accuracy`` of coarse labels, ``abs_rel``.
+        """
+        figures: Results = {}
         if sample.semantic is not None:
-            self._kinds.add("coarse")
-            self._coarse.update(
-                CAMVID_OF_CATEGORY[prediction.semantic_map], CAMVID_OF_TARGET[sample.semantic]
-            )
+            figures["accuracy"] = self._update_coarse(prediction, sample.semantic)
         elif sample.panoptic is not None:
             self._kinds.add("panoptic")
             truth = sample.panoptic
             self._semantic.update(prediction.semantic_map, truth // self._labels.label_divisor)
+            scores = {segment.panoptic_id: segment.score for segment in prediction.segments}
+            self._precision.update(prediction.panoptic_map, truth, scores)
             matches = self._panoptic.update(prediction.panoptic_map, truth)
+            figures["pq"] = _quality(matches)
             if sample.depth is not None:
                 self._kinds.add("depth_aware")
                 self._depth_aware.update(
@@ -73,12 +79,26 @@ class Evaluation:
                 self._segment_depth.update(
                     matches.matched, prediction.panoptic_map, truth, prediction.depth, sample.depth
                 )
+        if sample.depth is not None:
+            self._kinds.add("depth")
+            errors = self._depth.update(prediction.depth, sample.depth)
+            if errors is not None:
+                figures["abs_rel"] = errors["abs_rel"]
+        return figures
+
+    def _update_coarse(self, prediction: Prediction, truth: npt.NDArray[np.uint8]) -> float:
+        self._kinds.add("coarse")
+        predicted, label = CAMVID_OF_CATEGORY[prediction.semantic_map], CAMVID_OF_TARGET[truth]
+        self._coarse.update(predicted, label)
+        known = label < len(CLASS_NAMES)
+        return float((predicted == label)[known].mean()) if known.any() else 0.0
 
     def result(self) -> Results:
         """Return all figures; PQ, IoU and deltas as fractions, depth in metres."""
         results: Results = {}
         if "panoptic" in self._kinds:
-            results |= self._panoptic.result() | self._semantic.result()
+            results |= self._panoptic.result() | self._precision.result()
+            results |= self._semantic.result()
         if "coarse" in self._kinds:
             results |= self._coarse.result()
         if "depth" in self._kinds:
@@ -88,6 +108,12 @@ class Evaluation:
         return results
 
 
+def _quality(matches: Matches) -> float:
+    errors = len(matches.false_positives) + len(matches.false_negatives)
+    size = len(matches.matched) + errors / 2
+    return sum(iou for _, _, iou in matches.matched) / size if size else 1.0
+
+
 def evaluate(
     model: DepthLab,
     dataset: SampleDataset,
@@ -95,7 +121,7 @@ def evaluate(
     limit: int | None = None,
     max_depth: float = 80.0,
     show_progress: bool = False,
-) -> Results:
+) -> tuple[Results, list[FrameFigures]]:
     """Predict and measure.
 
     Args:
@@ -104,20 +130,19 @@ def evaluate(
         limit: At most this many frames, evenly spread; None: all.
         max_depth: Depth beyond this many metres is not counted.
         show_progress: Whether to draw a progress bar.
+
+    Returns:
+        The figures over all frames, and those by frame.
     """
     evaluation = Evaluation(model.labels, max_depth)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
-    for index in tqdm(indices, disable=not show_progress, unit="frame"):
-        sample = dataset[int(index)]
-        evaluation.update(model.predict(sample.image, sample.focal_length), sample)
-    return evaluation.result()
-
-
-def table(results: Results) -> str:
-    """Format figures for a terminal."""
-    width = max(map(len, results), default=0)
-    return "\n".join(f"{name:<{width}}  {value:10.4f}" for name, value in results.items())
+    frames = []
+    for index in map(int, tqdm(indices, disable=not show_progress, unit="frame")):
+        sample = dataset[index]
+        figures = evaluation.update(model.predict(sample.image, sample.focal_length), sample)
+        frames.append(FrameFigures(index, sample.name, figures))
+    return evaluation.result(), frames
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,6 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=50, help="for blocks: how many to make")
     parser.add_argument("--max-depth", type=float, default=80.0, help="metres")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument(
+        "--report", type=Path, metavar="FOLDER", help="also write an HTML page into this folder"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="threads of torch on the CPU")
     options = parser.parse_args(arguments)
@@ -146,12 +174,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CheckpointError, ConfigError, DatasetError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    results = evaluate(
+    results, frames = evaluate(
         model, dataset, limit=options.limit, max_depth=options.max_depth, show_progress=True
     )
-    print(table(results))
+    print(as_text(results))
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.report is not None:
+        title = f"{model.name} on {options.dataset} {options.split}"
+        page = write_report(options.report, title, results, frames, model, dataset)
+        print(f"wrote {page}")
     return 0
 
 

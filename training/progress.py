@@ -52,6 +52,18 @@ class Progress:
             for name, values in self._losses.items()
         }
 
+    def scalars(self, step: int, lr: float) -> dict[str, float]:
+        """Return losses, learning rate and speed since the last line, for plotting."""
+        elapsed = max(time.monotonic() - self._line_time, 1e-9)
+        means = self.means()
+        return {
+            "loss/total": sum(means.values()),
+            **{f"loss/{name}": value for name, value in means.items()},
+            "lr": lr,
+            "speed/images_per_s": (step - self._line_step) * self._batch_size / elapsed,
+            "speed/loading_share": self._loading / elapsed,
+        }
+
     def line(self, step: int, lr: float) -> str:
         """Describe the steps since the last line, and begin anew."""
         now = time.monotonic()

@@ -24,6 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from depthlab_core.labels import CITYSCAPES
+from training.board import Board
 from training.collective import Collective, join_processes, leave_processes
 from training.config import ConfigError, TrainConfig
 from training.config_file import load_config
@@ -31,6 +32,7 @@ from training.datasets.build import build_dataset
 from training.datasets.mixture import Example, MixedDataset, Mixture, StepSampler
 from training.datasets.sample import DatasetError
 from training.examples import ExampleMaker
+from training.final_report import report_run
 from training.imagenet import ImageNetWeightsError
 from training.optimizer import set_learning_rate
 from training.progress import Progress
@@ -62,9 +64,13 @@ def train(
         text = yaml.safe_dump(_yaml_ready(config.to_dict()), sort_keys=False)
         (trainer.output / "config.yaml").write_text(text, encoding="utf-8")
     loader = build_loader(trainer)
+    board = Board(trainer)
     with StopRequest().listening() as stop:
-        train_steps(trainer, loader, stop)
+        train_steps(trainer, loader, stop, board)
     trainer.save()
+    if trainer.step == config.loop.iterations:
+        report_run(trainer, board)
+    board.close()
     return trainer
 
 
@@ -97,7 +103,9 @@ def build_loader(trainer: Trainer) -> DataLoader[Example]:
     )
 
 
-def train_steps(trainer: Trainer, loader: DataLoader[Example], stop: StopRequest) -> None:
+def train_steps(
+    trainer: Trainer, loader: DataLoader[Example], stop: StopRequest, board: Board
+) -> None:
     """Do the optimiser steps that are left."""
     config = trainer.config
     progress = Progress(trainer.step, config.loop.iterations, config.loop.batch_size)
@@ -112,7 +120,10 @@ def train_steps(trainer: Trainer, loader: DataLoader[Example], stop: StopRequest
         train_step(trainer, batches, progress)
         trainer.step += 1
         if trainer.step % config.loop.log_every == 0 or trainer.step == config.loop.iterations:
+            board.scalars(progress.scalars(trainer.step, lr))
             logger.info("%s", progress.line(trainer.step, lr))
+        if trainer.step % config.loop.pictures_every == 0:
+            board.pictures()
         if time.monotonic() - last_save > 60 * config.loop.checkpoint_minutes:
             trainer.save()
             last_save = time.monotonic()

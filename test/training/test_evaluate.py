@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,19 +14,24 @@ from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
 from depthlab_core.predictor import Prediction
+from depthlab_core.segments import compute_segments
 from training.datasets.block_streets import BlockStreets
 from training.datasets.camvid import CamVid
 from training.evaluate import Evaluation, main
+from training.pictures import draw_depth, draw_error
+from training.results_table import as_text
 
 
 def ideal(sample) -> Prediction:
-    depth = np.where(sample.depth > 0, sample.depth, np.nan)
+    depth = np.where(sample.depth > 0, sample.depth, np.nan).astype(np.float32)
+    sure = np.ones(depth.shape, np.float32)
+    segments, id_map = compute_segments(sample.panoptic, depth, sure, sure, CITYSCAPES)
     return Prediction(
         panoptic_map=sample.panoptic,
         semantic_map=(sample.panoptic // 1000).astype(np.uint8),
-        id_map=np.zeros(sample.panoptic.shape, np.uint16),
-        depth=depth.astype(np.float32),
-        segments=[],
+        id_map=id_map,
+        depth=depth,
+        segments=segments,
         focal_length=sample.focal_length,
         focal_length_assumed=False,
         timings={},
@@ -36,9 +42,10 @@ def test_the_truth_scores_full_marks():
     dataset = BlockStreets(3, (64, 128), seed=5)
     evaluation = Evaluation(CITYSCAPES)
     for index in range(len(dataset)):
-        evaluation.update(ideal(dataset[index]), dataset[index])
+        figures = evaluation.update(ideal(dataset[index]), dataset[index])
+        assert figures == pytest.approx({"pq": 1, "abs_rel": 0})
     result = evaluation.result()
-    for name in ("pq", "sq", "rq", "miou", "delta1", "coverage", "dpq"):
+    for name in ("pq", "sq", "rq", "ap", "ap50", "miou", "delta1", "coverage", "dpq"):
         assert result[name] == pytest.approx(1), name
     for name in ("abs_rel", "rmse", "segment_depth"):
         assert result[name] == pytest.approx(0, abs=1e-6), name
@@ -65,9 +72,48 @@ def test_coarse_labels_give_the_coarse_classes(checkpoint, camvid_root, capsys):
     arguments = ["--checkpoint", str(checkpoint), "--dataset", "camvid", "--split", "train"]
     assert main([*arguments, "--root", str(camvid_root), "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
-    assert "iou/car" in printed
+    assert re.search(r"^class +iou$", printed, re.MULTILINE)
+    assert re.search(r"^car +0\.\d+$", printed, re.MULTILINE)
     assert "abs_rel" not in printed
     assert len(CamVid(camvid_root, "train")) == 1
+
+
+def test_the_report_shows_tables_and_each_chosen_frame(checkpoint, tmp_path, capsys):
+    folder = tmp_path / "new" / "report"
+    arguments = ["--checkpoint", str(checkpoint), "--dataset", "blocks", "--frames", "3"]
+    assert main([*arguments, "--report", str(folder), "--device", "cpu"]) == 0
+    assert "report.html" in capsys.readouterr().out
+    page = (folder / "report.html").read_text()
+    assert re.findall(r"(?:src|href)='(?!data:)[^']*'", page) == []
+    # Two best and one worst, by each of two figures, in four pictures.
+    pictures = re.findall(r"<img alt='(\w+)' src='data:image/jpeg;base64,", page)
+    assert pictures == ["input", "panoptic", "depth", "error"] * 6
+
+
+def test_the_table_fits_80_columns():
+    dataset = BlockStreets(2, (64, 128), seed=5)
+    evaluation = Evaluation(CITYSCAPES)
+    for index in range(len(dataset)):
+        evaluation.update(ideal(dataset[index]), dataset[index])
+    text = as_text(evaluation.result())
+    assert max(map(len, text.splitlines())) <= 80
+    assert "traffic sign" in text
+    assert "10-20m" in text
+
+
+def test_pictures_of_depth_and_error():
+    depth = np.array([[3.0, 60.0, np.nan]])
+    red, blue, unknown = draw_depth(depth)[0].astype(int)
+    assert red[0] > red[2]
+    assert blue[2] > blue[0]
+    assert (unknown == 70).all()
+    right, wrong, silent, untold = draw_error(
+        np.array([[2.0, 3.0, np.nan, 1.0]]), np.array([[2.0, 2.0, 2.0, 0.0]])
+    )[0].astype(int)
+    assert right.sum() < 10
+    assert wrong.sum() > 400
+    assert (silent == wrong).all()
+    assert (untold == 70).all()
 
 
 def test_mistakes_are_one_line(tmp_path, capsys):

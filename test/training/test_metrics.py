@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from depthlab_core.labels import CITYSCAPES
+from training.metrics.average_precision import AveragePrecision
 from training.metrics.depth import DepthErrors, SegmentDepthErrors
 from training.metrics.panoptic import (
     DepthAwarePanopticQuality,
@@ -167,3 +168,33 @@ def test_panoptic_quality_equals_that_of_cityscapesscripts():
     result = quality.result()
     for name, value in expected.items():
         assert result.get(name, 0.0) == pytest.approx(value, abs=1e-12), name
+
+
+def test_average_precision_by_hand():
+    # Two cars, one found; of the two predictions the wrong one is the surer.
+    truth = np.zeros((40, 40), int)
+    truth[:10, :10], truth[20:30, :10] = A, B
+    prediction = np.zeros((40, 40), int)
+    prediction[:10, :10], prediction[20:30, 20:30] = A, B
+    precision = AveragePrecision(CITYSCAPES)
+    precision.update(prediction, truth, {A: 0.5, B: 0.9})
+    # Points (recall, precision): (1/2, 1/2), (0, 0) and the artificial (0, 1).
+    assert precision.result() == {"ap": 0.125, "ap50": 0.125, "ap/car": 0.125}
+    assert AveragePrecision(CITYSCAPES).result() == {}
+
+
+def test_average_precision_without_predictions_is_zero():
+    precision = AveragePrecision(CITYSCAPES)
+    precision.update(np.zeros((20, 20), int), np.full((20, 20), A), {})
+    assert precision.result()["ap"] == 0
+
+
+def test_average_precision_equals_that_of_cityscapesscripts():
+    with np.load(Path(__file__).parent / "data" / "cityscapesscripts_ap.npz") as arrays:
+        truths, predictions = arrays["truth"], arrays["prediction"]
+        scores, expected = arrays["scores"], json.loads(str(arrays["expected"]))
+    precision = AveragePrecision(CITYSCAPES)
+    for number, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
+        own = {int(i): float(score) for frame, i, score in scores if frame == number}
+        precision.update(prediction, truth, own)
+    assert precision.result() == pytest.approx(expected, abs=1e-12)

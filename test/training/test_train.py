@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import training.train as train_module
 from depthlab_core.checkpoint import load_checkpoint
@@ -49,6 +51,7 @@ def small_config(output: Path, **loop) -> dict:
             "threads": 1,
             "ema_decay": 0.5,
             "log_every": 1,
+            "report_frames": 0,
             **loop,
         },
     }
@@ -97,6 +100,31 @@ def test_the_exported_checkpoint_holds_the_averaged_weights(tmp_path):
     assert checkpoint.provenance["steps"] == 1
     assert_same_weights(state_of(tmp_path)["ema"], checkpoint.network.state_dict())
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["loop"]["iterations"] == 1
+
+
+def test_tensorboard_gets_scalars_and_pictures_and_the_run_a_report(tmp_path, caplog):
+    caplog.set_level("INFO", logger="training")
+    raw = small_config(tmp_path, iterations=2, pictures_every=2, report_frames=2)
+    train(config_from_dict(raw), CPU)
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    assert {"loss/total", "loss/depth", "lr", "val_blocks/pq"} <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("loss/total")] == [1, 2]
+    panels = {"blocks/input", "blocks/panoptic", "blocks/depth", "blocks/error"}
+    assert set(events.Tags()["images"]) == panels
+    picture = events.Images("blocks/input")[0]
+    assert (picture.step, picture.width, picture.height) == (2, 128, 64)
+    assert "blocks val" in (tmp_path / "report" / "blocks" / "report.html").read_text()
+    assert json.loads((tmp_path / "report" / "blocks" / "figures.json").read_text())["pq"] >= 0
+    assert "By class" in caplog.text
+
+
+def test_a_dataset_without_validation_part_gets_no_report(tmp_path, cityscapes_root, caplog):
+    raw = small_config(tmp_path / "out", iterations=1, report_frames=2)
+    raw["datasets"] = {"town": {"kind": "cityscapes", "root": str(cityscapes_root)}}
+    train(config_from_dict(raw), CPU)
+    assert "no report on town" in caplog.text
+    assert "leftImg8bit/val does not exist" in caplog.text
 
 
 def test_a_kill_leaves_a_state_to_resume_from(tmp_path):

@@ -8,11 +8,23 @@ import zlib
 from training.config import DatasetConfig
 from training.datasets.block_streets import BlockStreets
 from training.datasets.camvid import CamVid
+from training.datasets.cityscapes_dvps import CityscapesDvps
 from training.datasets.cityscapes_layout import CityscapesLayout
+from training.datasets.kitti_2015 import Kitti2015
+from training.datasets.kitti_depth import KittiDepth
 from training.datasets.lidar_frames import LidarFrames
 from training.datasets.memory import InMemory
 from training.datasets.partial import PartialLabels
 from training.datasets.sample import SampleDataset
+from training.datasets.virtual_kitti import VirtualKitti
+
+_FULLY_LABELLED = {
+    "cityscapes": CityscapesLayout,
+    "cityscapes_dvps": CityscapesDvps,
+    "kitti_2015": Kitti2015,
+    "virtual_kitti": VirtualKitti,
+}
+"""Those with panoptic labels and depth, either of which may be left out."""
 
 
 def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
@@ -25,13 +37,15 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
     dataset: SampleDataset
     if config.kind == "camvid":
         dataset = CamVid(config.folder(name), config.split, config.pseudo_instance_weight)
-    elif config.kind == "cityscapes":
-        dataset = CityscapesLayout(
+    elif config.kind in _FULLY_LABELLED:
+        dataset = _FULLY_LABELLED[config.kind](
             config.folder(name),
             config.split,
             load_panoptic=config.panoptic,
             load_depth=config.depth,
         )
+    elif config.kind == "kitti_depth":
+        dataset = KittiDepth(config.folder(name), config.split)
     elif config.kind == "lidar":
         dataset = LidarFrames(config.folder(name))
     else:

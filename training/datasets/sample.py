@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 
 class DatasetError(Exception):
@@ -98,3 +99,18 @@ def read_raw(path: Path, dataset: str) -> npt.NDArray[Any]:
     if values is None:
         raise DatasetError(f"{dataset}: {path} cannot be read as an image; fetch it again.")
     return values
+
+
+def read_labels(path: Path, dataset: str) -> npt.NDArray[Any]:
+    """Read label values, also of 32 bits or with a palette, which OpenCV turns into colours.
+
+    Raises:
+        DatasetError: If the file is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except OSError as error:
+        raise DatasetError(
+            f"{dataset}: {path} cannot be read as an image; fetch it again."
+        ) from error

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation as one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from depthlab_core.predictor import DepthLab
+from training.datasets.sample import SampleDataset
+from training.pictures import Picture, draw_panels
+from training.results_table import Results, Table, tables
+
+PAGE = "report.html"
+
+_PANEL_WIDTH = 640
+_CAPTIONS = {
+    "input": "input",
+    "panoptic": "segments",
+    "depth": "depth: red 3 m, blue 60 m",
+    "error": "depth error: black 0, bright 50 %, grey no truth",
+}
+_CHOSEN_BY = {
+    "pq": ("panoptic quality", False),
+    "accuracy": ("share of pixels of the right class", False),
+    "abs_rel": ("relative depth error", True),
+}
+"""Title of each figure that frames are ranked by, and whether less is better."""
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem;
+  padding: 0 1.5rem; color: #1c2024; background: #fff; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+p.about { color: #60646c; margin-top: 0; }
+.tables { display: flex; flex-wrap: wrap; gap: 1rem 3rem; align-items: flex-start; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { text-align: left; font-weight: 600; padding: .6rem 0 .3rem; }
+th, td { padding: .15rem .7rem; border-bottom: 1px solid #e4e6e9; text-align: right; }
+th { color: #60646c; font-weight: 500; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+.frame { margin: 0 0 1.8rem; } .frame h3 { font-size: .95rem; margin: .2rem 0; }
+.panels { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem; }
+figure { margin: 0; } img { width: 100%; display: block; }
+figcaption { color: #60646c; font-size: .85rem; }
+"""
+
+
+@dataclass(frozen=True)
+class FrameFigures:
+    """Figures of one frame.
+
+    Attributes:
+        index: Of the frame in its dataset.
+        name: Of the frame.
+        figures: ``pq``, ``accuracy`` or ``abs_rel``, what its labels allow.
+    """
+
+    index: int
+    name: str
+    figures: Results
+
+
+def write_report(
+    folder: Path,
+    title: str,
+    results: Results,
+    frames: Sequence[FrameFigures],
+    model: DepthLab,
+    dataset: SampleDataset,
+    *,
+    count: int = 2,
+) -> Path:
+    """Write the page.
+
+    Args:
+        folder: Where ``report.html`` is written; made if it does not exist.
+        title: What was evaluated on what.
+        results: Figures over all frames.
+        frames: Figures by frame.
+        model: Sees the best and the worst frames once more, for their pictures.
+        dataset: Where these frames come from.
+        count: How many best and how many worst frames to show by each figure.
+    """
+    parts = [f"<h1>{html.escape(title)}</h1>", f"<p class='about'>{len(frames)} frames</p>"]
+    parts += ["<div class='tables'>", *map(_table, tables(results)), "</div>"]
+    for figure, (meaning, less_is_better) in _CHOSEN_BY.items():
+        ranked = [frame for frame in frames if figure in frame.figures]
+        ranked.sort(key=lambda frame: frame.figures[figure], reverse=not less_is_better)
+        # A short dataset has no frame twice.
+        worst = ranked[max(count, len(ranked) - count) :][::-1]
+        for quality, chosen in (("Best", ranked[:count]), ("Worst", worst)):
+            if chosen:
+                parts.append(f"<h2>{quality} by {meaning}</h2>")
+            parts += [_frame(frame, model, dataset) for frame in chosen]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / PAGE
+    page = (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body>{''.join(parts)}</body></html>\n"
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
+    rows = []
+    for name, values in table.rows:
+        cells = "".join(f"<td>{'–' if v is None else f'{v:.4g}'}</td>" for v in values)
+        rows.append(f"<tr><td>{html.escape(name)}</td>{cells}</tr>")
+    caption = f"<caption>{html.escape(table.title)}</caption>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _frame(frame: FrameFigures, model: DepthLab, dataset: SampleDataset) -> str:
+    sample = dataset[frame.index]
+    prediction = model.predict(sample.image, sample.focal_length)
+    panels = draw_panels(sample, prediction, model.labels)
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in frame.figures.items())
+    pictures = "".join(
+        f"<figure><img alt='{name}' src='{_as_data(picture)}'>"
+        f"<figcaption>{_CAPTIONS[name]}</figcaption></figure>"
+        for name, picture in panels.items()
+    )
+    heading = f"<h3>{html.escape(frame.name)}: {figures}</h3>"
+    return f"<div class='frame'>{heading}<div class='panels'>{pictures}</div></div>"
+
+
+def _as_data(picture: Picture) -> str:
+    height, width = picture.shape[:2]
+    if width > _PANEL_WIDTH:
+        size = (_PANEL_WIDTH, max(1, round(height * _PANEL_WIDTH / width)))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    _, encoded = cv2.imencode(
+        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88]
+    )
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation figures as tables: overall figures, figures by class, figures by distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Results = dict[str, float]
+
+_PER_CLASS = ("pq", "iou", "ap", "segment_depth")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of figures.
+
+    Attributes:
+        title: What it is about.
+        columns: Headings, the first of the row names.
+        rows: Row name and one value per further column; None where there is none.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, list[float | None]]]
+
+
+def tables(results: Mapping[str, float]) -> list[Table]:
+    """Arrange figures; those that are absent leave no table behind."""
+    overall = [(name, [value]) for name, value in results.items() if "/" not in name]
+    found = [Table("Overall", ("figure", "value"), [(n, list(v)) for n, v in overall])]
+    parts = [name.split("/", 1) for name in results if "/" in name]
+    bands = [part for figure, part in parts if figure == "segment_depth" and _is_band(part)]
+    classes = dict.fromkeys(part for _, part in parts if part not in bands)
+    columns = [
+        figure for figure in _PER_CLASS if any(f"{figure}/{name}" in results for name in classes)
+    ]
+    if columns:
+        rows = [(name, [results.get(f"{c}/{name}") for c in columns]) for name in classes]
+        found.append(Table("By class", ("class", *columns), rows))
+    if bands:
+        rows = [(band, [results.get(f"segment_depth/{band}")]) for band in bands]
+        found.append(Table("Depth of segments by distance", ("distance", "segment_depth"), rows))
+    return found
+
+
+def as_text(results: Mapping[str, float]) -> str:
+    """Format figures for a terminal of 80 columns; overall figures stand in three columns."""
+    overall, *others = tables(results)
+    cells = [f"{name:<18}{_number(values[0]):>7}" for name, values in overall.rows]
+    height = -(-len(cells) // 3)
+    lines = ["  ".join(cells[row::height]).rstrip() for row in range(height)]
+    for table in others:
+        lines += ["", table.title]
+        lines.append(f"{table.columns[0]:<18}" + "".join(f"{c:>15}" for c in table.columns[1:]))
+        for name, values in table.rows:
+            lines.append(f"{name:<18}" + "".join(f"{_number(value):>15}" for value in values))
+    return "\n".join(lines)
+
+
+def _is_band(name: str) -> bool:
+    return name.endswith("m") and name[:1].isdigit()
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}" if abs(value) >= 10 else f"{value:.4f}"
