@@ -94,6 +94,8 @@ def _run(options: argparse.Namespace, recording: Recording, seconds: float | Non
             "model": options.model,
             "device": options.device,
             "autostart": False,
+            # Best effort, the default for cameras, loses most images of this size on their way.
+            "qos_overrides./image_raw.subscription.reliability": "reliable",
         }
         with run_child("node", node_parameters) as node:
             _bring_up(recorder, node, options.model)

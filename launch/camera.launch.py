@@ -74,13 +74,20 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         # With its type said, or a device called 0 would become a number.
         return {name: ParameterValue(given[name], value_type=str) for name in names if given[name]}
 
+    has_player = given["source"] != NO_PLAYER
+    # camera_player offers reliable images, so none need be lost on the way; a driver may not.
+    reliable = {"qos_overrides./image_raw.subscription.reliability": "reliable"}
     node = Node(
         package="depthlab_ros",
         executable="depthlab_node",
-        parameters=[given["params_file"], overrides("model", "device")],
+        parameters=[
+            given["params_file"],
+            overrides("model", "device"),
+            reliable if has_player else {},
+        ],
         output="screen",
     )
-    if given["source"] == NO_PLAYER:
+    if not has_player:
         return [node]
     player = Node(
         package="depthlab_ros",
