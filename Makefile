@@ -5,12 +5,14 @@ SHELL := /bin/bash
 # make setup PYTHON=python3.12  picks another interpreter than the first that fits.
 # make demo SOURCE=...          takes a video, image folder, rosbag2 or camera device.
 # make test PYTEST_ARGS="-k x"  passes options on to pytest.
+# make bench BENCH_ARGS="--largest 1024 --networks lite0"  measures less.
 PYTHON ?=
 SOURCE ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 export PYTHON SOURCE
 
-.PHONY: help setup setup-rendering test lint demo clean
+.PHONY: help setup setup-rendering test lint demo bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +35,9 @@ lint: setup ## only the linters, types and import rules
 demo: setup ## player and node on a real clip, into out/demo; SOURCE=... for yours
 	@source=$${SOURCE:-$$(scripts/fetch_demo_clip)} && \
 	scripts/run python -m depthlab_ros.demo --source "$$source" --out out/demo
+
+bench: setup ## ours against the plain forms, into out/bench.json; ~20 minutes
+	scripts/run python -m benchmarks.bench --out out/bench.json $(BENCH_ARGS)
 
 clean: ## remove what was built and made; .venv and the downloads stay
 	@rm -rf build install out .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

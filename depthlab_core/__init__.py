@@ -8,11 +8,15 @@
 
 from depthlab_core.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from depthlab_core.config import ModelConfig, NetworkConfig
+from depthlab_core.ground import GroundFit
+from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.labels import CITYSCAPES, VOID, Category, LabelSet
 from depthlab_core.network import ModelOutput, PanopticDepthLab, build_network
 from depthlab_core.overlay import draw_prediction
 from depthlab_core.predictor import DepthLab, Prediction
 from depthlab_core.segments import Segment
+from depthlab_core.track import TrackerConfig, TrackState
+from depthlab_core.tracking import Tracker
 
 __all__ = [
     "CITYSCAPES",
@@ -20,6 +24,8 @@ __all__ = [
     "Category",
     "CheckpointError",
     "DepthLab",
+    "GroundFit",
+    "GroundScaler",
     "LabelSet",
     "ModelConfig",
     "ModelOutput",
@@ -27,6 +33,9 @@ __all__ = [
     "PanopticDepthLab",
     "Prediction",
     "Segment",
+    "TrackState",
+    "Tracker",
+    "TrackerConfig",
     "build_network",
     "draw_prediction",
     "load_checkpoint",

@@ -18,6 +18,7 @@ from depthlab_core.strict_load import dataclass_from_dict, require
 BackboneName = Literal["resnet52", "tf_efficientnet_lite0"]
 DepthOutput = Literal["linear", "bounded", "log"]
 Resize = Literal["direct", "reference"]
+NumberFormat = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -254,12 +255,28 @@ class PostprocessConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that inference needs beside weights and labels."""
+    """All that inference needs beside weights and labels.
+
+    Attributes:
+        name: Of the model.
+        network, input, postprocess: See there.
+        lowest_precision: What a device may compute in where nobody asks for a precision:
+            ``fp32`` for a model that must give the published numbers.
+    """
 
     name: str
     network: NetworkConfig
     input: InputConfig = field(default_factory=InputConfig)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+    lowest_precision: NumberFormat = "fp32"
+
+    def __post_init__(self) -> None:
+        require(
+            self.lowest_precision in typing.get_args(NumberFormat),
+            "lowest_precision",
+            self.lowest_precision,
+            "one of " + ", ".join(typing.get_args(NumberFormat)),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-compatible description that ``from_dict`` reads back."""

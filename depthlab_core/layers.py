@@ -85,9 +85,10 @@ class ImagePool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         if self.window is None:
             return x.mean(dim=(2, 3), keepdim=True)
-        height, width = x.shape[-2:]
+        # Plain numbers, and both strides: OpenVINO converts no other trace.
+        height, width = (int(side) for side in x.shape[-2:])
         window = (min(self.window[0], height), min(self.window[1], width))
-        return F.avg_pool2d(x, window, stride=1)
+        return F.avg_pool2d(x, window, stride=(1, 1))
 
 
 class ASPP(nn.Module):

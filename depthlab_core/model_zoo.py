@@ -56,6 +56,7 @@ LITE0 = ModelConfig(
     postprocess=PostprocessConfig(
         thing_area=256, thing_score=0.05, area_size=(1024, 2048), resize="direct"
     ),
+    lowest_precision="bf16",
 )
 """EfficientNet-Lite0 and depthwise-separable decoders: about 4 M parameters, for CPUs."""
 

@@ -77,16 +77,20 @@ def _tint(
     prediction: Prediction,
     colors: dict[int, tuple[int, int, int]],
 ) -> npt.NDArray[np.uint8]:
+    # Here, because numba takes a second to import and training needs none of it.
+    from depthlab_core.cpu.tint import tint_pixels
+
     count = len(prediction.segments) + 1
     # One table of colour and one of opacity, scaled to 256, look every pixel up in a single pass.
     tint = np.zeros((count, 3), np.uint16)
-    keep = np.full((count, 1), 256, np.uint16)
+    keep = np.full(count, 256, np.uint16)
     for segment in prediction.segments:
         opacity = round(256 * (_THING_OPACITY if segment.is_thing else _STUFF_OPACITY))
         tint[segment.id] = np.array(colors[segment.id], np.uint16) * np.uint16(opacity)
         keep[segment.id] = 256 - opacity
-    mixed = image * keep[prediction.id_map] + tint[prediction.id_map]
-    return (mixed >> 8).astype(np.uint8)
+    canvas = np.array(image, order="C")
+    tint_pixels(canvas, np.ascontiguousarray(prediction.id_map), tint, keep)
+    return canvas
 
 
 def _outline(

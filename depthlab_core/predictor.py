@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,18 @@ import torch
 from depthlab_core.checkpoint import Checkpoint, load_checkpoint
 from depthlab_core.config import ModelConfig, PostprocessConfig
 from depthlab_core.depth import focal_length_from_fov, metric_scale
+from depthlab_core.engine import choose_engine
+from depthlab_core.ground import GroundFit, fit_ground
+from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.interpret import Interpretation, interpret
 from depthlab_core.labels import LabelSet
 from depthlab_core.preprocess import check_image, image_to_tensor, input_geometry
 from depthlab_core.restore import restore
 from depthlab_core.segments import Segment
 from depthlab_core.selection import drop_doubtful_things
+
+_USUAL_SIZE = (480, 640)
+"""Height and width of images to prepare for, where the model does not say."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Prediction:
         segments: In ascending order of their panoptic id.
         focal_length: In pixels of the image; what depth was computed with.
         focal_length_assumed: True where none was given.
-        timings: Milliseconds by stage: preprocess, network, postprocess.
+        timings: Milliseconds by stage: preprocess, network, postprocess, ground.
+        ground: The plane of the ground, and how depth was scaled by it; None: not looked for.
     """
 
     panoptic_map: npt.NDArray[np.int32]
@@ -46,6 +53,22 @@ class Prediction:
     focal_length: float
     focal_length_assumed: bool
     timings: dict[str, float]
+    ground: GroundFit | None = None
+
+    def scaled_to(self, ground: GroundFit) -> Prediction:
+        """Return this with all depth multiplied by ``ground.scale``, and ``ground`` as its own.
+
+        Args:
+            ground: What ``GroundScaler.update`` made of this prediction's ``ground``.
+        """
+        if not ground.applied:
+            return replace(self, ground=ground)
+        return replace(
+            self,
+            depth=self.depth * np.float32(ground.scale),
+            segments=[segment.scaled(ground.scale) for segment in self.segments],
+            ground=ground,
+        )
 
 
 class DepthLab:
@@ -54,46 +77,77 @@ class DepthLab:
     ``postprocess`` may be replaced at any time; it holds from the next prediction on.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto") -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str = "auto",
+        backend: str = "auto",
+        precision: str = "auto",
+    ) -> None:
         """Take a checkpoint's network to a device.
 
         Args:
             checkpoint: From ``load_checkpoint``.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+            backend: ``auto``, ``torch`` or ``openvino``, see ``choose_engine``.
+            precision: ``auto``, ``fp32`` or ``bf16``, likewise.
 
         Raises:
-            ValueError: If the device does not exist.
+            ValueError: If the device does not exist, or a name is unknown.
         """
         self.device = choose_device(device)
         self.config: ModelConfig = checkpoint.config
         self.labels: LabelSet = checkpoint.labels
         self.provenance = checkpoint.provenance
         self.postprocess: PostprocessConfig = checkpoint.config.postprocess
-        network = checkpoint.network.to(memory_format=torch.channels_last)
-        self._network = network.to(self.device)
+        size = self.config.input.size or _USUAL_SIZE
+        geometry = input_geometry(*size, self.config.input)
+        self._engine = choose_engine(
+            checkpoint.network,
+            self.device,
+            (geometry.input_height, geometry.input_width),
+            backend=backend,
+            precision=precision,
+            lowest_precision=self.config.lowest_precision,
+        )
         self._interpret = _interpret_on(self.device)
 
     @classmethod
-    def load(cls, name_or_path: str | os.PathLike[str], device: str = "auto") -> DepthLab:
+    def load(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        device: str = "auto",
+        backend: str = "auto",
+        precision: str = "auto",
+    ) -> DepthLab:
         """Load a model.
 
         Args:
             name_or_path: A bundled name such as ``lite0``, or the path of a checkpoint.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+            backend: ``auto``, ``torch`` or ``openvino``, see ``choose_engine``.
+            precision: ``auto``, ``fp32`` or ``bf16``, likewise.
 
         Raises:
             CheckpointError: If the checkpoint is missing, damaged or of another format.
-            ValueError: If the device does not exist.
+            ValueError: If the device does not exist, or a name is unknown.
         """
-        return cls(load_checkpoint(name_or_path), device)
+        return cls(load_checkpoint(name_or_path), device, backend, precision)
 
     @property
     def name(self) -> str:
         """Name of the model's configuration."""
         return self.config.name
 
+    def warm_up(self, height: int, width: int) -> None:
+        """Prepare for images of one size, which the first of them would wait for otherwise."""
+        self.predict(np.zeros((height, width, 3), np.uint8))
+
     def predict(
-        self, image: npt.NDArray[np.uint8], focal_length: float | None = None
+        self,
+        image: npt.NDArray[np.uint8],
+        focal_length: float | None = None,
+        camera_height: float | None = None,
     ) -> Prediction:
         """Find every segment of an image, with its class and depth.
 
@@ -102,11 +156,15 @@ class DepthLab:
             focal_length: Of the camera, in pixels of this image. Without it the field of view of
                 the model's ``InputConfig.default_horizontal_fov`` is assumed, and depth is right
                 but for that factor.
+            camera_height: Of the camera over the ground, in metres. Depth is then scaled so that
+                the ground lies there, if a plane fits it; ``Prediction.ground`` tells. For
+                streams, leave it out and let a ``GroundScaler`` smooth the scale.
 
         Raises:
-            ValueError: If the image has another type or shape, or the focal length is not a
-                positive number.
+            ValueError: If the image has another type or shape, or the focal length or the camera
+                height is not a positive number.
         """
+        scaler = None if camera_height is None else GroundScaler(camera_height)
         image = check_image(image)
         height, width = image.shape[:2]
         if focal_length is None:
@@ -122,7 +180,7 @@ class DepthLab:
         with torch.inference_mode():
             tensor = image_to_tensor(image, geometry, self.config.input, self.device)
             clock.lap("preprocess")
-            output = self._network(tensor)
+            output = self._engine(tensor)
             clock.lap("network")
             if self.postprocess.resize == "reference" and not geometry.is_identity:
                 output = restore(output, geometry.input_height, geometry.input_width)
@@ -139,7 +197,9 @@ class DepthLab:
             )
             found = drop_doubtful_things(found, self.postprocess)
         clock.lap("postprocess")
-        return Prediction(
+        ground = fit_ground(found.depth, found.semantic_map, self.labels, fx=focal)
+        clock.lap("ground")
+        prediction = Prediction(
             panoptic_map=found.panoptic_map,
             semantic_map=found.semantic_map,
             id_map=found.id_map,
@@ -148,7 +208,9 @@ class DepthLab:
             focal_length=focal,
             focal_length_assumed=focal_length is None,
             timings=clock.laps,
+            ground=ground,
         )
+        return prediction if scaler is None else prediction.scaled_to(scaler.update(ground))
 
 
 def choose_device(device: str) -> torch.device:
@@ -170,11 +232,14 @@ def choose_device(device: str) -> torch.device:
 
 
 def _interpret_on(device: torch.device) -> Callable[..., Interpretation]:
-    if device.type != "cpu":
-        return interpret
     # Here, because numba takes a second to import and training needs none of it.
     from depthlab_core.cpu.interpret import compile_kernels, interpret_on_cpu
+    from depthlab_core.cpu.tint import compile_tint
 
+    # Of use on any device: images are drawn on the CPU.
+    compile_tint()
+    if device.type != "cpu":
+        return interpret
     compile_kernels()
     return interpret_on_cpu
 

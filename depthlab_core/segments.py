@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -60,6 +60,17 @@ class Segment:
         """Return one of the depth statistics by name, metres."""
         value: float = getattr(self, f"depth_{statistic}")
         return value
+
+    def scaled(self, factor: float) -> Segment:
+        """Return this with all depth multiplied by ``factor``."""
+        return replace(
+            self,
+            depth_mean=self.depth_mean * factor,
+            depth_median=self.depth_median * factor,
+            depth_std=self.depth_std * factor,
+            depth_p05=self.depth_p05 * factor,
+            depth_p95=self.depth_p95 * factor,
+        )
 
 
 def compute_segments(

@@ -147,6 +147,12 @@ class CameraModelBuffer:
             while len(self._models) > self._capacity:
                 self._models.popitem(last=False)
 
+    def forget_all_but_last(self) -> None:
+        """Forget the models of a time that is over; the last one goes on standing in."""
+        with self._lock:
+            while len(self._models) > 1:
+                self._models.popitem(last=False)
+
     def find(self, stamp_ns: int) -> CameraModel | None:
         """Return the model of that stamp, else the last one added, else ``None``."""
         with self._lock:

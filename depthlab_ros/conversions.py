@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from depthlab_ros.camera_model import NOWHERE, CameraModel
-from depthlab_ros.image_codec import decode_compressed, decode_image, encode_image
+from depthlab_ros.image_codec import decode_compressed, decode_image, encode_image, encode_jpeg
 
 if TYPE_CHECKING:
     # The player converts images too, and should not have to load torch for it.
@@ -69,6 +69,24 @@ def image_to_msg(image: NDArray[np.uint8], header: Header, encoding: str = "rgb8
         ConversionError: If ``encoding`` is another one.
     """
     return _array_to_msg(encode_image(image, encoding), encoding, header)
+
+
+def jpeg_to_msg(image: NDArray[np.uint8], header: Header, quality: int) -> CompressedImage:
+    """Return a JPEG message of an RGB image, described as image_transport does.
+
+    Args:
+        image: RGB, uint8 ``(H, W, 3)``.
+        header: Taken over as it is.
+        quality: 1 to 100.
+    """
+    data = array.array("B")
+    data.frombytes(encode_jpeg(image, quality).data)
+    return CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=data)
+
+
+def semantic_to_msg(semantic_map: NDArray[np.uint8], header: Header) -> Image:
+    """Return a ``mono8`` message of a map of category ids, uint8 ``(H, W)``."""
+    return _array_to_msg(np.ascontiguousarray(semantic_map), "mono8", header)
 
 
 def id_map_to_msg(id_map: NDArray[np.uint16], header: Header) -> Image:

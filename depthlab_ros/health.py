@@ -1,77 +1,167 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``depthlab_node`` reports on ``/diagnostics``."""
+"""How one camera's way through the node is doing, and what to warn of; no ROS types."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+WINDOW_S = 5.0
+NO_IMAGES_S = 3.0
+STUCK_S = 10.0
+# Frames may go missing now and then while a GPU warms up or a disk is written.
+_TOLERATED_DROPS = 0.1
+
+
+class Meter:
+    """Counts events, and how many a second there were of late."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.last: float | None = None
+        self._times: deque[float] = deque()
+
+    def count(self, now: float) -> None:
+        """Count an event at ``now`` seconds."""
+        self.total += 1
+        self.last = now
+        self._times.append(now)
+        self._forget(now)
+
+    def recent(self, now: float) -> int:
+        """Return the number of events in the last ``WINDOW_S`` seconds."""
+        self._forget(now)
+        return len(self._times)
+
+    def rate(self, now: float) -> float:
+        """Return the events per second of late, 0 where fewer than two are known."""
+        self._forget(now)
+        if len(self._times) < 2:
+            return 0.0
+        # To the next one that would be due, so that a source that stops slows down at once.
+        gap = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
+        return (len(self._times) - 1) / max(
+            self._times[-1] - self._times[0] + max(now - self._times[-1] - gap, 0.0), 1e-9
+        )
+
+    def _forget(self, now: float) -> None:
+        while self._times and self._times[0] < now - WINDOW_S:
+            self._times.popleft()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the report needs to know beside the frames themselves.
+
+    Attributes:
+        topic: Full name of the image topic.
+        publishers: How many publish on it.
+        incompatible: Which of them, or on which topic, offer a QoS that cannot be received.
+        enabled: Whether images are to be worked on.
+        busy_s: Seconds that the frame under way has taken so far.
+    """
+
+    topic: str
+    publishers: int
+    incompatible: tuple[str, ...]
+    enabled: bool
+    busy_s: float
 
 
 @dataclass
 class Health:
-    """Counters of one node since it was activated; safe to use from several threads."""
+    """Counters of one camera since the node was activated; safe to use from several threads."""
 
-    received: int = 0
-    published: int = 0
-    failed: int = 0
+    clock: Callable[[], float] = time.monotonic
+    received: Meter = field(default_factory=Meter)
+    published: Meter = field(default_factory=Meter)
+    failed: Meter = field(default_factory=Meter)
+    dropped: Meter = field(default_factory=Meter)
+    skipped: int = 0
     last_error: str = ""
-    inference_ms: float = 0.0
+    timings: Mapping[str, float] = field(default_factory=dict)
+    latency_ms: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self._start = self.clock()
 
     def on_received(self) -> None:
         """Count a frame that came in."""
         with self._lock:
-            self.received += 1
+            self.received.count(self.clock())
 
-    def on_published(self, inference_ms: float) -> None:
-        """Count a frame whose outputs went out, after so many milliseconds in the model."""
+    def on_skipped(self) -> None:
+        """Count a frame that was left out because the rate is limited."""
         with self._lock:
-            self.published += 1
-            self.inference_ms = inference_ms
+            self.skipped += 1
+
+    def on_published(self, timings: Mapping[str, float], latency_ms: float | None) -> None:
+        """Count a frame whose outputs went out.
+
+        Args:
+            timings: Milliseconds by stage.
+            latency_ms: From its stamp to now; ``None`` where the stamp is of another clock.
+        """
+        with self._lock:
+            self.published.count(self.clock())
+            self.timings = timings
+            self.latency_ms = latency_ms
 
     def on_failed(self, error: str) -> None:
         """Count a frame that was given up."""
         with self._lock:
-            self.failed += 1
+            self.failed.count(self.clock())
             self.last_error = error
 
-    def to_msg(
-        self, *, stamp: Time, node: str, state: str, model: str, device: str, replaced: int
-    ) -> DiagnosticArray:
-        """Return the report.
-
-        Args:
-            stamp: Now.
-            node: Name of the node.
-            state: Its lifecycle state.
-            model: Name of the loaded model, empty if none is.
-            device: Where it runs.
-            replaced: Frames that a newer one replaced before the model was free.
-        """
+    def on_dropped(self, total: int) -> None:
+        """Take over how many frames a newer one replaced since the node was activated."""
         with self._lock:
-            values = {
-                "state": state,
-                "model": model,
-                "device": device,
-                "frames_received": self.received,
-                "frames_published": self.published,
-                "frames_replaced": replaced,
-                "frames_failed": self.failed,
-                "inference_ms": f"{self.inference_ms:.1f}",
+            while self.dropped.total < total:
+                self.dropped.count(self.clock())
+
+    def warning(self, around: Surroundings) -> str:
+        """Return the most pressing reason to warn, empty if there is none."""
+        with self._lock:
+            now = self.clock()
+            if around.incompatible:
+                return f"incompatible QoS: {'; '.join(around.incompatible)}"
+            if not around.enabled:
+                return ""
+            if around.busy_s > STUCK_S:
+                return f"the model has been at one frame for {around.busy_s:.0f} s"
+            silence = now - (self._start if self.received.last is None else self.received.last)
+            if silence > NO_IMAGES_S:
+                who = "nobody publishes it" if not around.publishers else "it has a publisher"
+                return f"no image on {around.topic} for {silence:.0f} s; {who}"
+            if self.failed.recent(now):
+                return f"{self.failed.total} frames failed: {self.last_error}"
+            received = self.received.recent(now)
+            if received > 5 and self.dropped.recent(now) > _TOLERATED_DROPS * received:
+                return (
+                    f"cannot keep up: {self.received.rate(now):.1f} images/s in, "
+                    f"{self.published.rate(now):.1f} out"
+                )
+            return ""
+
+    def values(self) -> dict[str, str]:
+        """Return all there is to tell, by name."""
+        with self._lock:
+            now = self.clock()
+            latency = "unknown" if self.latency_ms is None else f"{self.latency_ms:.1f}"
+            stages = {f"{name}_ms": f"{value:.1f}" for name, value in self.timings.items()}
+            return {
+                "input_rate_hz": f"{self.received.rate(now):.2f}",
+                "output_rate_hz": f"{self.published.rate(now):.2f}",
+                "frames_received": str(self.received.total),
+                "frames_published": str(self.published.total),
+                "frames_dropped": str(self.dropped.total),
+                "frames_skipped": str(self.skipped),
+                "frames_failed": str(self.failed.total),
+                **stages,
+                "latency_ms": latency,
                 "last_error": self.last_error,
             }
-            ok = not self.failed
-            message = state if ok else f"{self.failed} frames failed: {self.last_error}"
-        status = DiagnosticStatus(
-            level=DiagnosticStatus.OK if ok else DiagnosticStatus.WARN,
-            name=node,
-            hardware_id=device,
-            message=message,
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-        )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = stamp
-        return array

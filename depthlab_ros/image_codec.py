@@ -178,6 +178,18 @@ def encode_image(image: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
     )
 
 
+def encode_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Return an RGB image, uint8 ``(H, W, 3)``, as the bytes of a JPEG file.
+
+    Args:
+        image: RGB, uint8 ``(H, W, 3)``.
+        quality: 1 to 100.
+    """
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(encoded, dtype=np.uint8)
+
+
 def _rows(data: Buffer, rows: int, row_bytes: int, step: int, encoding: str) -> NDArray[np.uint8]:
     """View ``data`` as uint8 ``(rows, row_bytes)`` without the padding of each row."""
     if step < row_bytes:

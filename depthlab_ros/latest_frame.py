@@ -1,60 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hand-over of one item between two threads in which the newest wins."""
+"""A hand-over between threads in which each sender's newest item wins."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter, OrderedDict
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class LatestFrame(Generic[T]):
-    """A slot for the newest frame; an older one that nobody has taken yet is replaced.
+class LatestFrames(Generic[K, T]):
+    """A slot per camera for its newest frame; an older one not taken yet is replaced.
 
     A queue would hand the consumer frames that are already history, and the more so the slower it
-    is. ``replaced`` counts the frames that gave way.
+    is. Cameras take turns: the one that has waited longest comes first, however fast others are.
     """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._frame: T | None = None
+        self._frames: OrderedDict[K, T] = OrderedDict()
         self._closed = False
-        self._replaced = 0
+        self._replaced: Counter[K] = Counter()
 
-    @property
-    def replaced(self) -> int:
-        """Number of frames that were put and never taken."""
+    def replaced(self, camera: K) -> int:
+        """Return the number of a camera's frames that were put and never taken."""
         with self._condition:
-            return self._replaced
+            return self._replaced[camera]
 
-    def put(self, frame: T) -> None:
+    def put(self, camera: K, frame: T) -> None:
         """Offer ``frame``; never blocks. Ignored after ``close``."""
         with self._condition:
             if self._closed:
                 return
-            if self._frame is not None:
-                self._replaced += 1
-            self._frame = frame
+            if camera in self._frames:
+                self._replaced[camera] += 1
+            self._frames[camera] = frame  # which keeps the camera's place in the line
             self._condition.notify()
 
-    def take(self, timeout: float | None = None) -> T | None:
-        """Wait for a frame and remove it from the slot.
+    def take(self, timeout: float | None = None) -> tuple[K, T] | None:
+        """Wait for a frame and remove it from its slot.
 
         Args:
             timeout: Longest wait in seconds; ``None`` waits until a frame comes or ``close``.
 
         Returns:
-            The newest frame, or ``None`` after the timeout or ``close``.
+            The camera whose turn it is and its newest frame, or ``None`` after the timeout or
+            ``close``.
         """
         with self._condition:
-            self._condition.wait_for(lambda: self._frame is not None or self._closed, timeout)
-            frame, self._frame = self._frame, None
-            return None if self._closed else frame
+            self._condition.wait_for(lambda: self._frames or self._closed, timeout)
+            return self._frames.popitem(last=False) if self._frames else None
+
+    def clear(self) -> None:
+        """Drop the frames that wait, without counting them."""
+        with self._condition:
+            self._frames.clear()
 
     def close(self) -> None:
-        """Wake every waiting consumer and drop the frame in the slot."""
+        """Wake every waiting consumer and drop the frames in the slots."""
         with self._condition:
             self._closed = True
-            self._frame = None
+            self._frames.clear()
             self._condition.notify_all()

@@ -10,48 +10,61 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
 
-from depthlab_core import DepthLab
-from depthlab_ros.camera_model import CameraModel, CameraModelBuffer
-from depthlab_ros.conversions import (
-    camera_model_from_msg,
-    image_from_compressed_msg,
-    image_from_msg,
-    stamp_to_ns,
-)
-from depthlab_ros.health import Health
+from depthlab_core import DepthLab, LabelSet, Prediction
+from depthlab_core.config import PostprocessConfig
+from depthlab_ros.camera import Camera, ImageMsg
+from depthlab_ros.conversions import image_from_compressed_msg, image_from_msg, stamp_to_ns
+from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import refuse_invalid_transitions
+from depthlab_ros.memory import device_mib, process_mib
 from depthlab_ros.one_line import one_line
-from depthlab_ros.outputs import Model, Outputs, Result
+from depthlab_ros.outputs import LOG_EVERY_S, Result
 from depthlab_ros.parameter_declaration import (
     ParameterError,
     declare_parameters,
     update_parameters,
 )
 from depthlab_ros.parameters import NodeParameters
+from depthlab_ros.segment_filter import filter_segments, parse_classes
+from depthlab_ros.vision_conversions import HAS_VISION_MSGS, MISSING
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-LOG_EVERY_S = 5.0
+# Stamps further than this from the node's clock are of another one: a bag's, or simulated.
+LONGEST_LATENCY_S = 60.0
 
-INPUT_QOS = QoSProfile(
-    reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=1
-)
-CAMERA_INFO_QOS = QoSProfile(
-    reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=10
-)
-ImageMsg: TypeAlias = "Image | CompressedImage"
+
+class Model(Protocol):
+    """What the node needs of a model; ``depthlab_core.DepthLab`` is one."""
+
+    labels: LabelSet
+    postprocess: PostprocessConfig
+
+    @property
+    def name(self) -> str:
+        """Name for ``SegmentArray.model``."""
+
+    @property
+    def device(self) -> object:
+        """Where it runs, for reports."""
+
+    def predict(self, image: NDArray[np.uint8], focal_length: float | None = None) -> Prediction:
+        """Return what is in an RGB image, uint8 ``(H, W, 3)``."""
 
 
 class DepthLabNode(LifecycleNode):
@@ -75,14 +88,19 @@ class DepthLabNode(LifecycleNode):
         self._settings = declare_parameters(self, NodeParameters)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         refuse_invalid_transitions(self)
+        self.cameras: list[Camera] = []
         self._model: Model | None = None
-        self._outputs: Outputs | None = None
-        self._inputs: list[Any] = []
-        self._cameras = CameraModelBuffer()
-        self._worker: InferenceWorker[ImageMsg] | None = None
-        self._health = Health()
+        self._models_own = PostprocessConfig()
+        self._categories: frozenset[int] = frozenset()
+        self._worker: InferenceWorker[Camera, ImageMsg] | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self.create_timer(1.0, self._report)
+        # Steady: simulated time may stand still, which is when a report is wanted.
+        self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_service(SetBool, "~/enable", self._on_enable)
+        self._jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
+            post_callback=lambda jump: self._on_time_jump(),
+        )
 
     def start(self) -> None:
         """Come up active if the parameter ``autostart`` says so."""
@@ -93,38 +111,36 @@ class DepthLabNode(LifecycleNode):
         """Load the model; without one the node stays unconfigured and says why."""
         name, device = self._settings.model, self._settings.device
         try:
-            self._model = self._load_model(name, device)
+            model = self._load_model(name, device)
+            self._categories = parse_classes(self._settings.classes, model.labels)
         except Exception as error:  # whatever a damaged file can cause must not end the node
             self.get_logger().error(f"configure failed: {one_line(error)}")
             return FAILURE
-        self._outputs = Outputs(self)
-        self.get_logger().info(f"model {self._model.name} loaded on {self._model.device}")
+        self._model, self._models_own = model, model.postprocess
+        model.postprocess = self._settings.postprocess(self._models_own)
+        self.cameras = [
+            Camera(self, name, lambda: self._settings) for name in self._settings.cameras
+        ]
+        if not HAS_VISION_MSGS:
+            self.get_logger().info(MISSING)
+        self.get_logger().info(f"model {model.name} loaded on {model.device}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to take images."""
         result = super().on_activate(state)
-        self._health = Health()
-        self._cameras = CameraModelBuffer()
+        assert self._model is not None
         self._worker = InferenceWorker(self._process, self._give_up)
-        compressed = self._settings.image_transport == "compressed"
-        topic = "image_raw/compressed" if compressed else "image_raw"
-        kind = CompressedImage if compressed else Image
-        overridable = QoSOverridingOptions.with_default_policies()
-        self._inputs = [
-            self.create_subscription(
-                CameraInfo, "camera_info", self._on_camera_info, CAMERA_INFO_QOS
-            ),
-            self.create_subscription(
-                kind, topic, self._on_image, INPUT_QOS, qos_overriding_options=overridable
-            ),
-        ]
-        self.get_logger().info(f"active, waiting for images on {self.resolve_topic_name(topic)}")
+        for camera in self.cameras:
+            camera.outputs.announce(self._model.labels)
+            camera.start(self._worker.put)
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop to take images; a frame under way is finished first."""
         self._stop()
+        for camera in self.cameras:
+            camera.outputs.clear_markers()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -144,97 +160,142 @@ class DepthLabNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the worker before the topics go."""
+        self._jumps.unregister()
         self._stop()
         super().destroy_node()
 
     def _stop(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
+        for camera in self.cameras:
+            camera.stop()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
 
     def _release(self) -> None:
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._outputs = None
+        for camera in self.cameras:
+            camera.outputs.destroy()
+        self.cameras = []
         self._model = None
-
-    def _on_image(self, msg: ImageMsg) -> None:
-        if self._worker is not None:
-            self._health.on_received()
-            self._worker.put(msg)
-
-    def _on_camera_info(self, msg: CameraInfo) -> None:
-        camera = camera_model_from_msg(msg)
-        self._cameras.add(stamp_to_ns(msg.header.stamp), camera)
-        if camera.is_distorted:
-            self.get_logger().info(
-                f"the lens is distorted ({camera.distortion_model}); image_raw is used as it is, "
-                "so positions near its edges are off",
-                once=True,
-            )
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         values = {change.name: change.value for change in changes}
+        model = self._model
         try:
-            self._settings = update_parameters(
-                self._settings, values, configured=self._model is not None
-            )
-        except ParameterError as error:
+            settings = update_parameters(self._settings, values, configured=model is not None)
+            if model is not None:
+                self._categories = parse_classes(settings.classes, model.labels)
+                model.postprocess = settings.postprocess(self._models_own)
+        except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        was_enabled, self._settings = self._settings.enable, settings
+        if was_enabled and not settings.enable:
+            for camera in self.cameras:
+                camera.outputs.clear_markers()
         return SetParametersResult(successful=True)
 
-    def _process(self, msg: ImageMsg) -> None:
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        [result] = self.set_parameters([Parameter("enable", value=request.data)])
+        response.success = result.successful
+        response.message = result.reason or ("enabled" if request.data else "disabled")
+        return response
+
+    def _on_time_jump(self) -> None:
+        self.get_logger().info("time has jumped back: starting over")
+        if self._worker is not None:
+            self._worker.forget_waiting()
+        for camera in self.cameras:
+            camera.reset()
+
+    def _process(self, camera: Camera, msg: ImageMsg) -> None:
         assert self._model is not None
-        assert self._outputs is not None
-        settings = self._settings
-        if not self._outputs.any_wanted(settings.lazy):
+        settings, model = self._settings, self._model
+        if not camera.outputs.any_wanted(settings.lazy):
             return
+        start = time.perf_counter()
         is_raw = isinstance(msg, Image)
         image = image_from_msg(msg) if is_raw else image_from_compressed_msg(msg)
         height, width = image.shape[:2]
-        camera = self._camera_of(stamp_to_ns(msg.header.stamp), width, height)
-        start = time.perf_counter()
-        prediction = self._model.predict(
-            image, focal_length=camera.focal_length if camera is not None else None
+        calibration = camera.calibration_of(stamp_to_ns(msg.header.stamp), width, height)
+        decoded = time.perf_counter()
+        prediction = model.predict(
+            image, focal_length=calibration.focal_length if calibration is not None else None
         )
-        inference_ms = (time.perf_counter() - start) * 1e3
-        self._outputs.publish(
-            Result(msg.header, image, prediction, inference_ms, camera),
-            self._model,
-            lazy=settings.lazy,
-            depth_statistic=settings.depth_statistic,
+        predicted = time.perf_counter()
+        if not self._settings.enable:
+            return  # switched off meanwhile
+        camera.outputs.publish(
+            Result(
+                header=msg.header,
+                image=image,
+                prediction=filter_segments(prediction, self._categories, settings.min_score),
+                inference_ms=(predicted - decoded) * 1e3,
+                camera=calibration,
+                model=model.name,
+                labels=model.labels,
+                settings=settings,
+            )
         )
-        self._health.on_published(inference_ms)
+        timings = {
+            "decode": (decoded - start) * 1e3,
+            **prediction.timings,
+            "inference": (predicted - decoded) * 1e3,
+            "publish": (time.perf_counter() - predicted) * 1e3,
+        }
+        camera.health.on_published(timings, self._latency_ms(msg))
 
-    def _camera_of(self, stamp_ns: int, width: int, height: int) -> CameraModel | None:
-        """Return the calibration for an image: by parameter, else by CameraInfo, else none."""
-        if self._settings.focal_length > 0.0:
-            return CameraModel.from_focal_length(width, height, self._settings.focal_length)
-        camera = self._cameras.find(stamp_ns)
-        if camera is None or not camera.is_calibrated:
-            return None
-        return camera.scale_to(width, height)
+    def _latency_ms(self, msg: ImageMsg) -> float | None:
+        latency_ns = self.get_clock().now().nanoseconds - stamp_to_ns(msg.header.stamp)
+        return latency_ns / 1e6 if 0 <= latency_ns <= LONGEST_LATENCY_S * 1e9 else None
 
-    def _give_up(self, text: str) -> None:
+    def _give_up(self, camera: Camera, text: str) -> None:
         if not self.context.ok():
             return  # interrupted, and so nothing can be published: no fault of the frame
-        self._health.on_failed(text)
+        camera.health.on_failed(text)
         self.get_logger().warning(text, throttle_duration_sec=LOG_EVERY_S)
 
     def _report(self) -> None:
-        self._diagnostics.publish(
-            self._health.to_msg(
-                stamp=self.get_clock().now().to_msg(),
-                node=self.get_fully_qualified_name(),
-                state="active" if self._worker else "inactive" if self._model else "unconfigured",
-                model=self._model.name if self._model else "",
-                device=str(self._model.device) if self._model else "",
-                replaced=self._worker.replaced if self._worker else 0,
+        node = self.get_fully_qualified_name()
+        common = self._common_values()
+        device = common["device"]
+        statuses = []
+        for camera in self.cameras:
+            warning = ""
+            if self._worker is not None:
+                camera.health.on_dropped(self._worker.replaced(camera))
+                warning = camera.health.warning(camera.surroundings(self._worker.busy_s))
+            statuses.append(
+                status_to_msg(
+                    f"{node}: {camera.name}" if camera.name else node,
+                    device=device,
+                    message=warning or common["state"],
+                    warns=bool(warning),
+                    values=common | camera.health.values(),
+                )
             )
-        )
+        if not statuses:
+            statuses = [
+                status_to_msg(
+                    node, device=device, message=common["state"], warns=False, values=common
+                )
+            ]
+        self._diagnostics.publish(diagnostics_to_msg(statuses, self.get_clock().now().to_msg()))
+
+    def _common_values(self) -> dict[str, str]:
+        model, state = self._model, "unconfigured"
+        if model is not None:
+            state = "inactive"
+        if self._worker is not None:
+            state = "active" if self._settings.enable else "disabled"
+        values = {
+            "state": state,
+            "model": model.name if model is not None else "",
+            "device": str(model.device) if model is not None else "",
+        }
+        memory = {
+            "memory_mib": process_mib(),
+            "device_memory_mib": device_mib(model.device) if model is not None else None,
+        }
+        return values | {key: f"{mib:.0f}" for key, mib in memory.items() if mib is not None}
 
 
 def main(args: list[str] | None = None) -> int:

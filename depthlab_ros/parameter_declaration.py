@@ -21,6 +21,7 @@ _TYPE_NAMES = {
     float: "a number",
     int: "a whole number",
     str: "a string",
+    tuple: "a list of strings",
 }
 
 
@@ -42,6 +43,9 @@ class ParameterSet:
             value = getattr(self, field.name)
             if type(value) is int and type(field.default) in (float, str):
                 value = float(value) if type(field.default) is float else str(value)
+                object.__setattr__(self, field.name, value)
+            elif type(field.default) is tuple and isinstance(value, Sequence):
+                value = value if isinstance(value, str) else tuple(value)
                 object.__setattr__(self, field.name, value)
             _check(field, value)
 
@@ -137,6 +141,7 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     bounds, choices = field.metadata["bounds"], field.metadata["choices"]
     if (
         type(value) is type(field.default)
+        and (type(value) is not tuple or all(type(item) is str for item in value))
         and (not bounds or bounds[0] <= value <= bounds[1])
         and (not choices or value in choices)
     ):

@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from dataclasses import dataclass
 from typing import get_args
 
+from depthlab_core.config import PostprocessConfig
 from depthlab_core.segments import DepthStatistic
-from depthlab_ros.parameter_declaration import ParameterSet, parameter
+from depthlab_ros.parameter_declaration import ParameterError, ParameterSet, parameter
+
+MODELS_OWN = -1
+_NAME = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,12 @@ class NodeParameters(ParameterSet):
         choices=("raw", "compressed"),
         change="unconfigured",
     )
+    cameras: tuple[str, ...] = parameter(
+        ("",),
+        "Names of the cameras that share the model; each puts its name in front of its topics "
+        "(front/image_raw, front/segments). One empty name: one camera with plain topics.",
+        change="unconfigured",
+    )
     focal_length: float = parameter(
         0.0,
         "Focal length in pixels at the width of image_raw, instead of the one of camera_info; "
@@ -44,6 +56,79 @@ class NodeParameters(ParameterSet):
         choices=get_args(DepthStatistic),
         change="always",
     )
+    enable: bool = parameter(
+        True, "Work on images; the service ~/enable sets it, too.", change="always"
+    )
+    max_rate: float = parameter(
+        0.0,
+        "Most images per second and camera to work on; 0 = as many as the model manages.",
+        bounds=(0.0, 1000.0),
+        change="always",
+    )
+    classes: str = parameter(
+        "",
+        "Names of the classes whose segments to tell, with commas between them; empty = all. "
+        "The topics semantic, depth and points stay whole.",
+        change="always",
+    )
+    min_score: float = parameter(
+        0.0, "Lowest score of a segment to tell.", bounds=(0.0, 1.0), change="always"
+    )
+    center_threshold: float = parameter(
+        float(MODELS_OWN),
+        "Lowest value of the centre heatmap that makes a thing; -1 = the model's own.",
+        bounds=(MODELS_OWN, 1.0),
+        change="always",
+    )
+    top_k: int = parameter(
+        MODELS_OWN,
+        "Most things in an image; 0 = any number, -1 = the model's own.",
+        bounds=(MODELS_OWN, 10_000),
+        change="always",
+    )
+    stuff_area: int = parameter(
+        MODELS_OWN,
+        "Fewest pixels of a stuff class, in the image as it comes; -1 = the model's own.",
+        bounds=(MODELS_OWN, 100_000_000),
+        change="always",
+    )
     lazy: bool = parameter(
         True, "Make an output only while someone subscribes to it.", change="always"
     )
+    jpeg_quality: int = parameter(
+        80, "Quality of image_annotated/compressed, 1 to 100.", bounds=(1, 100), change="always"
+    )
+    points_stride: int = parameter(
+        4,
+        "Pixels from one point of the cloud to the next, along rows and columns.",
+        bounds=(1, 64),
+        change="always",
+    )
+
+    def __post_init__(self) -> None:
+        """Check the names of the cameras, too.
+
+        Raises:
+            ParameterError: If a value is not allowed.
+        """
+        super().__post_init__()
+        names = self.cameras
+        if names == ("",):
+            return
+        if not names or len(set(names)) < len(names) or not all(map(_NAME.fullmatch, names)):
+            raise ParameterError(
+                f"parameter 'cameras': got {list(names)}, expected different names of letters, "
+                "digits, _ and /, not beginning with a digit or /, or one empty name"
+            )
+
+    def postprocess(self, own: PostprocessConfig) -> PostprocessConfig:
+        """Return the model's own post-processing with the thresholds that are given here."""
+        changes: dict[str, float | int | None] = {}
+        if self.center_threshold != MODELS_OWN:
+            changes["center_threshold"] = self.center_threshold
+        if self.top_k != MODELS_OWN:
+            changes["top_k"] = self.top_k or None
+        if self.stuff_area != MODELS_OWN:
+            # The model's own holds at the size that it was chosen for, a user's at the image's.
+            changes.update(stuff_area=self.stuff_area, stuff_area_size=None)
+        return dataclasses.replace(own, **changes)  # type: ignore[arg-type]

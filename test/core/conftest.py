@@ -23,4 +23,4 @@ def lite0_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def lite0(lite0_checkpoint: Path) -> DepthLab:
     """Load lite0 with fixed random weights on the CPU."""
-    return DepthLab.load(lite0_checkpoint, device="cpu")
+    return DepthLab.load(lite0_checkpoint, device="cpu", backend="torch")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.scenes import street_scene
 from depthlab_core import CITYSCAPES, Category, LabelSet, ModelOutput
 from depthlab_core.config import PostprocessConfig
-from depthlab_core.cpu import bilinear, centers, compiled, grouping, semantics, statistics
+from depthlab_core.cpu import bilinear, centers, compiled, grouping, semantics, statistics, tint
 from depthlab_core.cpu.bilinear import resize_plane, taps
 from depthlab_core.cpu.centers import find_instance_centers_on_cpu
 from depthlab_core.cpu.compiled import kernel, row_bands
@@ -250,13 +250,24 @@ def test_nearest_centres(count: int, reach: float) -> None:
     np.testing.assert_array_equal(votes.sum(axis=0), pairs)
 
 
+def test_tint() -> None:
+    generator = np.random.default_rng(0)
+    canvas = generator.integers(0, 256, (70, 50, 3), np.uint8)
+    id_map = generator.integers(0, 4, (70, 50)).astype(np.uint16)
+    keep = np.array([256, 0, 100, 128], np.uint16)
+    colors = (generator.integers(0, 256, (4, 3)) * (256 - keep)[:, None]).astype(np.uint16)
+    expected = (canvas * keep[id_map][..., None].astype(np.int64) + colors[id_map]) >> 8
+    tint.tint_pixels(canvas, id_map, colors, keep)
+    np.testing.assert_array_equal(canvas, expected)
+
+
 def test_kernels_compile_once() -> None:
     # A second compilation, for another type or memory layout, would cost a frame seconds.
     for size, count in (((64, 64), 0), ((64, 128), 1), ((200, 133), 5)):
         interpret_on_cpu(street_scene(*size, centers=count), *size, **plain_options())
     kernels = [
         function
-        for module in (bilinear, centers, grouping, semantics, statistics)
+        for module in (bilinear, centers, grouping, semantics, statistics, tint)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]

@@ -83,7 +83,7 @@ def run() -> Run:
         module.register_forward_hook(lambda *call: caught.append(call[2]))
         for module in (network.backbone, network)
     ]
-    prediction = DepthLab(Checkpoint(network, R52, CITYSCAPES, {}), "cpu").predict(image)
+    prediction = DepthLab(Checkpoint(network, R52, CITYSCAPES, {}), "cpu", "torch").predict(image)
     for hook in hooks:
         hook.remove()
     return Run(network, *caught, prediction)

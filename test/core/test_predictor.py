@@ -43,7 +43,7 @@ def test_any_size_gives_consistent_maps(lite0: DepthLab, size: tuple[int, int]) 
         assert 0 <= segment.score <= 1
         covered += segment.area
     assert covered == (prediction.id_map > 0).sum() == (prediction.panoptic_map >= 0).sum()
-    assert list(prediction.timings) == ["preprocess", "network", "postprocess"]
+    assert list(prediction.timings) == ["preprocess", "network", "postprocess", "ground"]
 
 
 def test_is_deterministic(lite0: DepthLab) -> None:

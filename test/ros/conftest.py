@@ -22,9 +22,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from visualization_msgs.msg import MarkerArray
 
 from depthlab_core import CITYSCAPES, Prediction, Segment
+from depthlab_core.config import PostprocessConfig
 from depthlab_ros.node import DepthLabNode
 
 NAN = float("nan")
@@ -34,6 +36,11 @@ OUTPUTS = {
     "image_annotated": Image,
     "depth/image": Image,
     "panoptic/id": Image,
+    "semantic": Image,
+    "depth/camera_info": CameraInfo,
+    "points": PointCloud2,
+    "markers": MarkerArray,
+    "image_annotated/compressed": CompressedImage,
 }
 
 
@@ -61,6 +68,8 @@ class StubModel:
         self.images: list[np.ndarray] = []
         self.focal_lengths: list[float | None] = []
         self.failure: Exception | None = None
+        self.postprocess = PostprocessConfig()
+        self.timings: dict[str, float] = {}
 
     def predict(self, image: np.ndarray, focal_length: float | None = None) -> Prediction:
         self.images.append(image.copy())
@@ -78,7 +87,7 @@ class StubModel:
             segments=list(self.segments),
             focal_length=focal_length or 500.0,
             focal_length_assumed=focal_length is None,
-            timings={},
+            timings=self.timings,
         )
 
     segments = (
@@ -146,9 +155,10 @@ class Peer(Node):
             )
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
-        status = msg.status[0]
-        values = {value.key: value.value for value in status.values}
-        self.diagnostics.append(values | {"level": status.level, "message": status.message})
+        for status in msg.status:
+            values = {value.key: value.value for value in status.values}
+            values |= {"level": status.level, "message": status.message, "name": status.name}
+            self.diagnostics.append(values)
 
 
 class RosBench:

@@ -6,46 +6,71 @@ from __future__ import annotations
 import threading
 import time
 
-from depthlab_ros.latest_frame import LatestFrame
+from depthlab_ros.latest_frame import LatestFrames
 
 
 def test_newest_replaces_and_is_counted():
-    slot: LatestFrame[int] = LatestFrame()
+    slots: LatestFrames[str, int] = LatestFrames()
     for number in range(5):
-        slot.put(number)
-    assert slot.take() == 4
-    assert slot.replaced == 4
-    assert slot.take(timeout=0.01) is None
+        slots.put("front", number)
+    assert slots.take() == ("front", 4)
+    assert slots.replaced("front") == 4
+    assert slots.replaced("rear") == 0
+    assert slots.take(timeout=0.01) is None
+
+
+def test_cameras_take_turns_however_fast_one_is():
+    slots: LatestFrames[str, int] = LatestFrames()
+    slots.put("fast", 1)
+    slots.put("slow", 2)
+    taken = []
+    for number in range(3, 7):
+        slots.put("fast", number)
+        slots.put("fast", 10 * number)
+        camera, frame = slots.take()
+        taken.append((camera, frame))
+        if camera == "slow":
+            slots.put("slow", 100 + number)
+    assert taken == [("fast", 30), ("slow", 2), ("fast", 50), ("slow", 104)]
+    assert slots.replaced("slow") == 0
+
+
+def test_clear_drops_what_waits():
+    slots: LatestFrames[str, int] = LatestFrames()
+    slots.put("front", 1)
+    slots.clear()
+    assert slots.take(timeout=0.01) is None
+    assert slots.replaced("front") == 0
 
 
 def test_close_wakes_the_consumer_and_drops_what_is_left():
-    slot: LatestFrame[int] = LatestFrame()
-    taken: list[int | None] = []
-    consumer = threading.Thread(target=lambda: taken.append(slot.take()))
+    slots: LatestFrames[str, int] = LatestFrames()
+    taken: list[tuple[str, int] | None] = []
+    consumer = threading.Thread(target=lambda: taken.append(slots.take()))
     consumer.start()
     time.sleep(0.05)
-    slot.close()
+    slots.close()
     consumer.join(1.0)
     assert taken == [None]
-    slot.put(1)
-    assert slot.take() is None
+    slots.put("front", 1)
+    assert slots.take() is None
 
 
 def test_consumer_sees_growing_numbers_and_the_last():
-    slot: LatestFrame[int] = LatestFrame()
+    slots: LatestFrames[str, int] = LatestFrames()
     taken: list[int] = []
 
     def consume() -> None:
-        while (number := slot.take()) is not None:
-            taken.append(number)
+        while (frame := slots.take()) is not None:
+            taken.append(frame[1])
 
     consumer = threading.Thread(target=consume)
     consumer.start()
     for number in range(10_000):
-        slot.put(number)
+        slots.put("front", number)
     while not taken or taken[-1] != 9_999:
         time.sleep(0.001)
-    slot.close()
+    slots.close()
     consumer.join(1.0)
     assert taken == sorted(set(taken))
-    assert len(taken) + slot.replaced == 10_000
+    assert len(taken) + slots.replaced("front") == 10_000

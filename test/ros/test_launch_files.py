@@ -19,6 +19,7 @@ from depthlab_ros.parameters import NodeParameters
 from depthlab_ros.player import PlayerParameters
 
 ROOT = Path(__file__).parents[2]
+COMMON = {"model", "device", "params_file", "rviz"}
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
 
@@ -32,26 +33,84 @@ def test_launch_file_describes_every_argument(path):
     pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
     from launch.actions import DeclareLaunchArgument
 
+    entities = load(path).entities
+    arguments = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
+    assert {argument.name for argument in arguments} == {
+        "camera.launch.py": COMMON | {"source", "rate"},
+        "replay.launch.py": COMMON
+        | {"bag", "image_topic", "camera_info_topic", "image_transport", "rate", "loop"},
+        "multi_camera.launch.py": COMMON | {"cameras", "sources"},
+    }[path.name]
+    assert all(argument.description for argument in arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "executables"),
+    [
+        ("camera", {"source": "none"}, ["depthlab_node"]),
+        ("camera", {"source": "0", "rate": "5"}, ["camera_player", "depthlab_node"]),
+        ("replay", {"bag": "drive", "image_topic": "/a/b"}, ["depthlab_node", "ros2"]),
+        ("multi_camera", {"sources": "0,1"}, ["depthlab_node", "camera_player", "camera_player"]),
+        ("multi_camera", {"cameras": "a", "rviz": "true"}, ["depthlab_node", "rviz2"]),
+    ],
+)
+def test_launch_file_starts(name, arguments, executables):
+    pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+    from launch_ros.actions import Node
+
+    entities = load(ROOT / "launch" / f"{name}.launch.py").entities
+    context = LaunchContext()
+    context.launch_configurations.update(arguments | {"params_file": "mine.yaml"})
+    for entity in entities:
+        if isinstance(entity, DeclareLaunchArgument) and entity.name != "params_file":
+            entity.execute(context)
+    [nodes] = [entity for entity in entities if isinstance(entity, OpaqueFunction)]
+    started = [
+        entity.node_executable if isinstance(entity, Node) else entity.cmd[0][0].text
+        for entity in nodes.execute(context)
+    ]
+    assert started == executables
+
+
+def load(path):
     spec = importlib.util.spec_from_file_location("launch_file", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    entities = module.generate_launch_description().entities
-    arguments = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
-    assert {"source", "model", "device", "rate", "params_file", "rviz"} <= {
-        argument.name for argument in arguments
-    }
-    assert all(argument.description for argument in arguments)
+    return module.generate_launch_description()
+
+
+def _as_yaml(parameters):
+    values = dataclasses.asdict(parameters)
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def test_parameter_file_names_real_parameters_with_their_defaults():
     content = yaml.safe_load((ROOT / "config" / "depthlab.yaml").read_text(encoding="utf-8"))
     node = content["/**/depthlab_node"]["ros__parameters"]
-    assert node == dataclasses.asdict(NodeParameters())
+    assert node == _as_yaml(NodeParameters())
     player = content["/**/camera_player"]["ros__parameters"]
     defaults = dataclasses.asdict(PlayerParameters())
     assert set(player) <= set(defaults)
     # Behind a launch file, a recording plays on and on.
     assert player == {name: defaults[name] for name in player} | {"loop": True}
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [("depthlab_node", NodeParameters), ("camera_player", PlayerParameters)],
+)
+def test_readme_lists_every_parameter_with_its_default(heading, kind):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split(f"### Parameters of `{heading}`")[1].split("\n###")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    listed = {row[1].strip(" `"): yaml.safe_load(row[2].strip(" `")) for row in rows}
+    assert listed == _as_yaml(kind())
+    if kind is NodeParameters:
+        changing = {row[1].strip(" `") for row in rows if "✓" in row[3]}
+        fields = dataclasses.fields(kind)
+        assert changing == {f.name for f in fields if f.metadata["change"] == "always"}
 
 
 def test_parameter_file_reaches_a_node_in_any_namespace(tmp_path):
@@ -74,6 +133,13 @@ def test_rviz_shows_topics_that_exist():
     content = yaml.safe_load((ROOT / "rviz" / "depthlab.rviz").read_text(encoding="utf-8"))
     displays = content["Visualization Manager"]["Displays"]
     topics = {display["Topic"]["Value"] for display in displays}
-    assert topics == {"/image_annotated", "/depth/image", "/panoptic/id", "/image_raw"}
+    assert topics == {
+        "/image_annotated",
+        "/depth/image",
+        "/panoptic/id",
+        "/image_raw",
+        "/points",
+        "/markers",
+    }
     # Best effort connects to publishers of both kinds.
     assert {d["Topic"]["Reliability Policy"] for d in displays} == {"Best Effort"}

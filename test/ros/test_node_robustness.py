@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
@@ -17,7 +18,9 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from depthlab_core import DepthLab
+from depthlab_core import CITYSCAPES, DepthLab, build_network, save_checkpoint
+from depthlab_core.model_zoo import MODELS
+from depthlab_ros.memory import process_mib
 from depthlab_ros.node import DepthLabNode
 from depthlab_ros.parameter_declaration import ParameterError
 
@@ -44,7 +47,7 @@ def test_bad_encoding_costs_that_frame_alone(ros, stub, until):
     ros.peer.image_pub.publish(image_msg(1))
     until(lambda: stamps(ros) == [1])
     ros.peer.image_pub.publish(image_msg(2, encoding="x-ray"))
-    until(lambda: any(d["frames_failed"] == "1" for d in ros.peer.diagnostics))
+    until(lambda: any(d.get("frames_failed") == "1" for d in ros.peer.diagnostics))
     ros.peer.image_pub.publish(image_msg(3))
     until(lambda: stamps(ros) == [1, 3])
     assert "got encoding 'x-ray'" in ros.peer.diagnostics[-1]["last_error"]
@@ -56,7 +59,7 @@ def test_truncated_image_costs_that_frame_alone(ros, stub, until):
     short = image_msg(1)
     short.data = short.data[:-1]
     ros.peer.image_pub.publish(short)
-    until(lambda: any(d["frames_failed"] == "1" for d in ros.peer.diagnostics))
+    until(lambda: any(d.get("frames_failed") == "1" for d in ros.peer.diagnostics))
     ros.peer.image_pub.publish(image_msg(2))
     until(lambda: stamps(ros) == [2])
     assert "got 9215 bytes of data" in ros.peer.diagnostics[-1]["last_error"]
@@ -67,7 +70,7 @@ def test_failing_model_costs_that_frame_alone(ros, stub, until):
     ros.node(stub)
     stub.failure = RuntimeError("out of memory\nwith a long trace")
     ros.peer.image_pub.publish(image_msg(1))
-    until(lambda: any(d["frames_failed"] == "1" for d in ros.peer.diagnostics))
+    until(lambda: any(d.get("frames_failed") == "1" for d in ros.peer.diagnostics))
     stub.failure = None
     ros.peer.image_pub.publish(image_msg(2))
     until(lambda: stamps(ros) == [2])
@@ -87,6 +90,68 @@ def test_newest_of_a_burst_comes_out(ros, slow_stub, until):
     assert len(stamps(ros)) <= 3
     assert stamps(ros) == sorted(stamps(ros))
     assert [int(image[0, 0, 0]) for image in slow_stub.images] == stamps(ros)
+
+
+def test_subscribers_may_come_and_go(ros, stub, until):
+    node = ros.node(stub)
+    for number in range(1, 4):
+        ros.peer.listen("segments")
+        until(lambda: node.count_subscribers("segments") == 1)
+        until(lambda: ros.peer.listeners["segments"].get_publisher_count() == 1)
+        time.sleep(0.2)
+        ros.peer.image_pub.publish(image_msg(number))
+        until(lambda number=number: stamps(ros) == list(range(1, number + 1)))
+        ros.peer.destroy_subscription(ros.peer.listeners.pop("segments"))
+        until(lambda: node.count_subscribers("segments") == 0)
+        taken = len(stub.images)
+        ros.peer.image_pub.publish(image_msg(100))
+        time.sleep(0.3)
+        assert len(stub.images) == taken
+
+
+def test_memory_stays_flat_while_every_output_is_sent(ros, stub, until):
+    ros.peer.listen()
+    ros.node(stub, focal_length=50.0)
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[:, 320:, 0] = 200
+    sizes = []
+    for number in range(1, 121):
+        msg = Image(height=480, width=640, encoding="rgb8", step=640 * 3)
+        msg.header.stamp.sec = number
+        msg.data = array.array("B", image.tobytes())
+        ros.peer.image_pub.publish(msg)
+        until(lambda number=number: stamps(ros)[-1:] == [number])
+        for messages in ros.peer.received.values():
+            del messages[:-1]
+        stub.images.clear()
+        if number % 40 == 0:
+            sizes.append(process_mib())
+    # 80 frames would show, were one of their messages kept: the smallest image has 0.3 MB.
+    assert sizes[2] - sizes[0] < 20.0
+
+
+def test_node_killed_and_restarted_under_a_running_player(until, ros, tmp_path):
+    path = tmp_path / "random.safetensors"
+    save_checkpoint(path, build_network("lite0").state_dict(), MODELS["lite0"], CITYSCAPES, {})
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((48, 64, 3), np.uint8))
+    play = ["depthlab_ros.player", "--ros-args", "-p", f"source:={tmp_path}", "-p", "loop:=true"]
+    work = ["depthlab_ros.node", "--ros-args", "-p", f"model:={path}"]
+    ros.peer.destroy_publisher(ros.peer.image_pub)
+    ros.peer.listen("segments")
+    player = subprocess.Popen([sys.executable, "-m", *play], env=os.environ)
+    try:
+        for _ in range(2):
+            ros.peer.received["segments"].clear()
+            node = subprocess.Popen([sys.executable, "-m", *work], env=os.environ)
+            try:
+                until(lambda: len(stamps(ros)) >= 3, timeout=60.0)
+            finally:
+                node.kill()
+                node.wait(10.0)
+        assert player.poll() is None
+    finally:
+        player.kill()
+        player.wait(10.0)
 
 
 def test_missing_checkpoint_fails_configure_and_leaves_the_node_usable(ros, stub, tmp_path):

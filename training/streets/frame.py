@@ -27,6 +27,7 @@ class StreetFrame:
         world_from_camera: Pose of the optical frame, ``(4, 4)`` metres.
         velocities: World velocity ``(3,)`` in m/s of each visible panoptic thing id.
         time: Seconds since the start of the sequence.
+        camera_height: Of the camera over the ground below it, metres.
     """
 
     name: str
@@ -38,6 +39,7 @@ class StreetFrame:
     world_from_camera: npt.NDArray[np.float64]
     velocities: dict[int, tuple[float, float, float]]
     time: float = 0.0
+    camera_height: float = float("nan")
 
     @property
     def focal_length(self) -> float:

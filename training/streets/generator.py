@@ -144,4 +144,5 @@ class StreetGenerator:
             world_from_camera=np.asarray(camera.world_from_camera, np.float64),
             velocities=velocities,
             time=time,
+            camera_height=shot.rig.height,
         )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Post-processing as the literature states it: every pixel against every centre, class by class.
+
+The yardstick: Panoptic-DeepLab (Cheng et al., CVPR 2020, section 3.3) without any thought of
+speed, on maps of full resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from depthlab_core.labels import VOID
+
+
+def find_centers(heatmap: Tensor, *, threshold: float, nms_kernel: int, top_k: int) -> Tensor:
+    """Return int64 ``(K, 2)``, (y, x) of the maxima of a heatmap ``(H, W)``."""
+    heatmap = F.threshold(heatmap, threshold, -1)[None]
+    pooled = F.max_pool2d(heatmap, nms_kernel, stride=1, padding=nms_kernel // 2)
+    heatmap[heatmap != pooled] = -1
+    heatmap = heatmap[0]
+    if torch.count_nonzero(heatmap > 0) < top_k:
+        return torch.nonzero(heatmap > 0)
+    return torch.nonzero(heatmap > torch.topk(heatmap.flatten(), top_k).values[-1].clamp(min=0))
+
+
+def group_pixels(centers: Tensor, offset: Tensor) -> Tensor:
+    """Return int64 ``(H, W)``, 1 + the index of the centre nearest to where a pixel points."""
+    height, width = offset.shape[1:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    targets = (torch.stack([y, x]) + offset).reshape(2, -1).T
+    nearest = torch.zeros(height * width, dtype=torch.int64)
+    smallest = torch.full((height * width,), torch.inf)
+    # A centre at a time, because all distances at once would be gigabytes.
+    for index, center in enumerate(centers):
+        distance = ((targets - center.float()) ** 2).sum(dim=1)
+        is_nearer = distance < smallest
+        nearest[is_nearer] = index + 1
+        smallest[is_nearer] = distance[is_nearer]
+    return nearest.view(height, width)
+
+
+def merge(
+    semantic_map: Tensor,
+    instance_map: Tensor,
+    *,
+    thing_ids: Sequence[int],
+    label_divisor: int,
+    stuff_area: int,
+) -> Tensor:
+    """Return the panoptic map, int64 ``(H, W)``."""
+    panoptic_map = torch.full_like(semantic_map, VOID)
+    is_thing = torch.isin(semantic_map, torch.tensor(list(thing_ids)))
+    counters: dict[int, int] = {}
+    for instance_id in torch.unique(instance_map):
+        mask = (instance_map == instance_id) & is_thing
+        if instance_id == 0 or not mask.any():
+            continue
+        category = int(torch.mode(semantic_map[mask]).values)
+        counters[category] = counters.get(category, 0) + 1
+        panoptic_map[mask] = category * label_divisor + counters[category]
+    for category in torch.unique(semantic_map).tolist():
+        mask = (semantic_map == category) & ~is_thing
+        if category not in thing_ids and mask.sum() >= stuff_area:
+            panoptic_map[mask] = category * label_divisor
+    return panoptic_map
+
+
+def describe(
+    panoptic_map: npt.NDArray[np.int64], depth: npt.NDArray[np.float32]
+) -> dict[int, tuple[int, float, float]]:
+    """Return area, mean depth and median depth of each panoptic id."""
+    found = {}
+    for panoptic_id in np.unique(panoptic_map).tolist():
+        if panoptic_id != VOID:
+            mask = panoptic_map == panoptic_id
+            values = depth[mask]
+            values = values[np.isfinite(values)]
+            mean = float(values.mean(dtype=np.float64)) if len(values) else float("nan")
+            median = float(np.median(values)) if len(values) else float("nan")
+            found[panoptic_id] = (int(mask.sum()), mean, median)
+    return found

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of the node: its topics in and out, its calibration and its health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from depthlab_ros.camera_model import CameraModel, CameraModelBuffer
+from depthlab_ros.conversions import camera_model_from_msg, stamp_to_ns
+from depthlab_ros.health import Health, Surroundings
+from depthlab_ros.outputs import Outputs
+from depthlab_ros.parameters import NodeParameters
+from depthlab_ros.rate_limit import RateLimit
+
+INPUT_QOS = QoSProfile(
+    reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=1
+)
+CAMERA_INFO_QOS = QoSProfile(
+    reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=10
+)
+ImageMsg: TypeAlias = "Image | CompressedImage"
+
+
+class Camera:
+    """What the node keeps of one camera; cameras share nothing but the model.
+
+    Args:
+        node: Owner of the topics.
+        name: In front of every topic, with a slash; empty for the only camera of a node.
+        settings: Gives the parameters in force.
+    """
+
+    def __init__(
+        self, node: LifecycleNode, name: str, settings: Callable[[], NodeParameters]
+    ) -> None:
+        self.name = name
+        self.outputs = Outputs(node, self._topic(""))
+        self.calibrations = CameraModelBuffer()
+        self.health = Health()
+        self._node = node
+        self._settings = settings
+        self._deliver: Callable[[Camera, ImageMsg], None]
+        self._limit = RateLimit()
+        self._last_stamp_ns = 0
+        self._image_topic = ""
+        self._inputs: list[Any] = []
+
+    def start(self, deliver: Callable[[Camera, ImageMsg], None]) -> None:
+        """Subscribe; ``deliver`` gets every image that is to be worked on."""
+        self.health = Health()
+        self.calibrations = CameraModelBuffer()
+        self._last_stamp_ns = 0
+        self._deliver = deliver
+        compressed = self._settings().image_transport == "compressed"
+        topic = self._topic("image_raw/compressed" if compressed else "image_raw")
+        kind = CompressedImage if compressed else Image
+        self._image_topic = self._node.resolve_topic_name(topic)
+        self._inputs = [
+            self._subscribe(
+                CameraInfo, self._topic("camera_info"), self._on_camera_info, CAMERA_INFO_QOS
+            ),
+            self._subscribe(kind, topic, self._on_image, INPUT_QOS),
+        ]
+        self._node.get_logger().info(f"active, waiting for images on {self._image_topic}")
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._inputs:
+            self._node.destroy_subscription(subscription)
+        self._inputs = []
+
+    def reset(self) -> None:
+        """Forget what belongs to the time before: a clock or a recording has jumped back."""
+        self.calibrations.forget_all_but_last()
+        self._last_stamp_ns = 0
+
+    def calibration_of(self, stamp_ns: int, width: int, height: int) -> CameraModel | None:
+        """Return the calibration for an image: by parameter, else by CameraInfo, else none."""
+        focal_length = self._settings().focal_length
+        if focal_length > 0.0:
+            return CameraModel.from_focal_length(width, height, focal_length)
+        camera = self.calibrations.find(stamp_ns)
+        if camera is None or not camera.is_calibrated:
+            return None
+        return camera.scale_to(width, height)
+
+    def surroundings(self, busy_s: float) -> Surroundings:
+        """Return what its health depends on beside the frames."""
+        return Surroundings(
+            topic=self._image_topic,
+            publishers=self._node.count_publishers(self._image_topic) if self._inputs else 0,
+            incompatible=tuple(
+                text for subscription in self._inputs for text in self._incompatible(subscription)
+            ),
+            enabled=self._settings().enable,
+            busy_s=busy_s,
+        )
+
+    def _topic(self, name: str) -> str:
+        return f"{self.name}/{name}" if self.name else name
+
+    def _subscribe(
+        self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile
+    ) -> Any:
+        resolved = self._node.resolve_topic_name(topic)
+
+        def warn(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._node.get_logger().warning(
+                f"a publisher of {resolved} offers another {policy} than is asked for; nothing "
+                f"will come from it (set qos_overrides.{resolved}.subscription.*)"
+            )
+
+        return self._node.create_subscription(
+            kind,
+            topic,
+            callback,
+            qos,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _incompatible(self, subscription: Any) -> list[str]:
+        """Return which publishers cannot be heard now; the event tells of new ones only."""
+        found = []
+        for publisher in self._node.get_publishers_info_by_topic(subscription.topic_name):
+            verdict, reason = qos_check_compatible(publisher.qos_profile, subscription.qos_profile)
+            if verdict == QoSCompatibility.ERROR:
+                name = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+                found.append(f"{subscription.topic_name} from {name}: {reason.strip(' ;')}")
+        return found
+
+    def _on_image(self, msg: ImageMsg) -> None:
+        self.health.on_received()
+        settings = self._settings()
+        if not settings.enable:
+            return
+        stamp_ns = stamp_to_ns(msg.header.stamp)
+        if stamp_ns < self._last_stamp_ns:
+            self.reset()  # a recording began again
+        self._last_stamp_ns = stamp_ns
+        if self._limit.admits(time.monotonic(), settings.max_rate):
+            self._deliver(self, msg)
+        else:
+            self.health.on_skipped()
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        camera = camera_model_from_msg(msg)
+        self.calibrations.add(stamp_to_ns(msg.header.stamp), camera)
+        if camera.is_distorted:
+            self._node.get_logger().info(
+                f"the lens is distorted ({camera.distortion_model}); image_raw is used as it is, "
+                "so positions near its edges are off",
+                once=True,
+            )

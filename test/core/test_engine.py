@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every backend computes the same network, and a choice is always made."""
+
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from depthlab_core import DepthLab, ModelOutput, PanopticDepthLab, build_network
+from depthlab_core.engine import choose_engine, multiplies_bfloat16
+from depthlab_core.fold import fold_batch_norms
+
+CPU = torch.device("cpu")
+
+
+def network_of(name: str) -> PanopticDepthLab:
+    """A network whose outputs are of the size that trained ones have."""
+    torch.manual_seed(0)
+    network = build_network(name).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.0)
+            nn.init.uniform_(module.weight, 0.8, 1.2)
+            nn.init.normal_(module.bias, std=0.1)
+    heads = network.sem_seg_head, network.depth_head
+    instance = network.ins_embed_head
+    for predictor in (
+        *(head.predictor for head in heads),
+        instance.center_predictor,
+        instance.offset_predictor,
+    ):
+        nn.init.normal_(predictor.weight, std=0.1)
+    return network
+
+
+@pytest.fixture(scope="module")
+def lite0_network() -> PanopticDepthLab:
+    return network_of("lite0")
+
+
+def assert_close(got: ModelOutput, expected: ModelOutput, tolerance: float) -> None:
+    for name, a, b in zip(ModelOutput._fields, got, expected, strict=True):
+        assert a.dtype == torch.float32
+        assert a.shape == b.shape
+        error = (a - b).square().mean().sqrt() / b.square().mean().sqrt()
+        assert error < tolerance, name
+
+
+@pytest.mark.parametrize("name", ["lite0", "r52"])
+def test_folded_batch_norms_change_nothing(name: str) -> None:
+    network = network_of(name)
+    folded = fold_batch_norms(network)
+    x = torch.randn(1, 3, 64, 96)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    with torch.inference_mode():
+        assert_close(folded(x), network(x), 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "tolerance"),
+    [
+        ("torch", "fp32", 1e-4),
+        ("torch", "bf16", 0.05),
+        ("openvino", "fp32", 1e-4),
+        ("openvino", "bf16", 0.05),
+    ],
+)
+def test_backends_agree(
+    lite0_network: PanopticDepthLab, backend: str, precision: str, tolerance: float
+) -> None:
+    engine = choose_engine(lite0_network, CPU, (64, 96), backend=backend, precision=precision)
+    assert engine.description.startswith(backend)
+    assert precision in engine.description
+    for size in ((64, 96), (96, 64), (64, 96)):
+        x = torch.randn(1, 3, *size)
+        with torch.inference_mode():
+            expected = lite0_network(x)
+        assert_close(engine(x), expected, tolerance)
+        x = x.contiguous(memory_format=torch.channels_last)
+        assert_close(engine(x), expected, tolerance)
+
+
+def test_openvino_runs_r52() -> None:
+    # Its pooling window depends on the size.
+    network = network_of("r52")
+    engine = choose_engine(network, CPU, (64, 96), backend="openvino", precision="fp32")
+    assert engine.description.startswith("openvino")
+    for size in ((64, 96), (96, 128)):
+        x = torch.randn(1, 3, *size)
+        with torch.inference_mode():
+            assert_close(engine(x), network(x), 1e-4)
+
+
+def test_openvino_forgets_the_oldest_of_many_sizes(lite0_network: PanopticDepthLab) -> None:
+    engine = choose_engine(lite0_network, CPU, (32, 32), backend="openvino")
+    for width in (64, 96, 128, 160, 32):
+        assert engine(torch.zeros(1, 3, 32, width)).depth.shape == (1, 1, 8, width // 4)
+
+
+def test_a_choice_is_logged_once(
+    lite0_network: PanopticDepthLab, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "depthlab_core.engine"):
+        choose_engine(lite0_network, CPU, (64, 64), backend="torch", precision="bf16")
+    assert caplog.messages == ["network runs by torch bf16 on cpu (as asked for)"]
+
+
+def test_without_openvino_torch_runs_the_network(
+    lite0_network: PanopticDepthLab,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "depthlab_core.openvino_engine", raising=False)
+    with caplog.at_level(logging.WARNING):
+        engine = choose_engine(lite0_network, CPU, (64, 64), backend="openvino")
+    assert engine.description == "torch fp32 on cpu"
+    assert len(caplog.messages) == 1
+    assert "openvino does not run this network" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx2 avx512f", False),
+        ("avx512f avx512_bf16", True),
+        ("avx512f amx_bf16 amx_tile", True),
+        ("", False),
+    ],
+)
+def test_bfloat16_only_where_it_is_native(flags: str, expected: bool) -> None:
+    assert multiplies_bfloat16(f"flags\t\t: {flags}") is expected
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"backend": "tpu"}, "backend: got 'tpu', expected one of auto, torch, openvino"),
+        ({"precision": "int3"}, "precision: got 'int3', expected one of auto, fp32, bf16"),
+    ],
+)
+def test_unknown_names(lite0_checkpoint: Path, option: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DepthLab.load(lite0_checkpoint, "cpu", **option)
+
+
+def test_the_default_predicts(lite0_checkpoint: Path) -> None:
+    model = DepthLab.load(lite0_checkpoint, "cpu")
+    model.warm_up(96, 128)
+    prediction = model.predict(np.full((96, 128, 3), 90, np.uint8))
+    assert prediction.panoptic_map.shape == (96, 128)
+
+
+def test_a_model_may_forbid_bfloat16(lite0_network: PanopticDepthLab) -> None:
+    engine = choose_engine(
+        lite0_network, CPU, (32, 32), backend="openvino", lowest_precision="fp32"
+    )
+    assert "fp32" in engine.description

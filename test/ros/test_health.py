@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rates and warnings, with a clock in the test's hand."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from depthlab_ros.health import Health, Meter, Surroundings
+
+AROUND = Surroundings(topic="/image_raw", publishers=1, incompatible=(), enabled=True, busy_s=0.0)
+
+
+class HandClock:
+    """Shows what it is set to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def health(clock) -> Health:
+    return Health(clock=clock)
+
+
+def test_meter_tells_the_rate_of_late():
+    meter = Meter()
+    for i in range(100):
+        meter.count(i / 20)
+    assert meter.rate(99 / 20) == pytest.approx(20.0)
+    assert meter.total == 100
+    assert meter.rate(99 / 20 + 4.0) < 6.0
+    assert meter.rate(99 / 20 + 10.0) == 0.0
+
+
+def test_new_node_is_given_time(health, clock):
+    assert health.warning(AROUND) == ""
+    clock.now += 4.0
+    assert health.warning(AROUND) == "no image on /image_raw for 4 s; it has a publisher"
+    alone = dataclasses.replace(AROUND, publishers=0)
+    assert health.warning(alone) == "no image on /image_raw for 4 s; nobody publishes it"
+    health.on_received()
+    assert health.warning(AROUND) == ""
+
+
+def test_disabled_node_misses_no_images(health, clock):
+    clock.now += 100.0
+    assert health.warning(dataclasses.replace(AROUND, enabled=False)) == ""
+
+
+def test_incompatible_publisher_is_named(health):
+    around = dataclasses.replace(AROUND, incompatible=("/image_raw from /camera: reliability",))
+    assert health.warning(around) == "incompatible QoS: /image_raw from /camera: reliability"
+
+
+def test_failure_is_told_for_a_while(health, clock):
+    health.on_received()
+    health.on_failed("frame failed: no memory")
+    assert health.warning(AROUND) == "1 frames failed: frame failed: no memory"
+    for _ in range(10):
+        clock.now += 1.0
+        health.on_received()
+    assert health.warning(AROUND) == ""
+    assert health.values()["last_error"] == "frame failed: no memory"
+
+
+def test_model_that_hangs_is_told(health):
+    health.on_received()
+    around = dataclasses.replace(AROUND, busy_s=12.0)
+    assert health.warning(around) == "the model has been at one frame for 12 s"
+
+
+def test_dropped_frames_mean_that_it_cannot_keep_up(health, clock):
+    for number in range(1, 41):
+        clock.now += 0.1
+        health.on_received()
+        if number % 4 == 0:
+            health.on_published({"network": 1.0}, 5.0)
+            health.on_dropped(number * 3 // 4)
+    assert health.warning(AROUND) == "cannot keep up: 10.0 images/s in, 2.5 out"
+    values = health.values()
+    assert (values["frames_received"], values["frames_dropped"]) == ("40", "30")
+    assert (values["network_ms"], values["latency_ms"]) == ("1.0", "5.0")
+
+
+def test_latency_by_another_clock_is_unknown(health):
+    health.on_published({}, None)
+    assert health.values()["latency_ms"] == "unknown"

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several cameras in one node: one model, and nothing else in common."""
+
+from __future__ import annotations
+
+import array
+import time
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from depthlab_msgs.msg import SegmentArray
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from depthlab_ros.parameter_declaration import ParameterError
+
+
+class RemoteCamera:
+    """Publishes as a camera of that name, and keeps the segments that come back."""
+
+    def __init__(self, peer, name: str) -> None:
+        self.name = name
+        self.segments: list[SegmentArray] = []
+        self._images = peer.create_publisher(Image, f"{name}/image_raw", 50)
+        self._infos = peer.create_publisher(CameraInfo, f"{name}/camera_info", 50)
+        self._listener = peer.create_subscription(
+            SegmentArray, f"{name}/segments", self.segments.append, 50
+        )
+
+    @property
+    def connected(self) -> bool:
+        return bool(
+            self._images.get_subscription_count()
+            and self._infos.get_subscription_count()
+            and self._listener.get_publisher_count()
+        )
+
+    def header(self, stamp: int) -> Header:
+        return Header(stamp=Time(sec=stamp), frame_id=f"{self.name}_optical")
+
+    def publish_info(self, stamp: int, focal_length: float) -> None:
+        k = [focal_length, 0.0, 31.5, 0.0, focal_length, 23.5, 0.0, 0.0, 1.0]
+        info = CameraInfo(header=self.header(stamp), width=64, height=48, k=k)
+        self._infos.publish(info)
+
+    def publish(self, stamp: int) -> None:
+        image = np.full((48, 64, 3), stamp % 128, np.uint8)
+        msg = Image(header=self.header(stamp), height=48, width=64, encoding="rgb8", step=192)
+        msg.data = array.array("B", image.tobytes())
+        self._images.publish(msg)
+
+    @property
+    def stamps(self) -> list[int]:
+        return [msg.header.stamp.sec for msg in self.segments]
+
+
+@pytest.fixture
+def two(ros, until):
+    def make(model, **parameters):
+        front, rear = RemoteCamera(ros.peer, "front"), RemoteCamera(ros.peer, "side/rear")
+        node = ros.node(model, start=False, cameras=["front", "side/rear"], **parameters)
+        node.start()
+        until(lambda: front.connected and rear.connected)
+        for camera in (front, rear):
+            until(lambda camera=camera: node.count_subscribers(f"{camera.name}/segments") > 0)
+            until(lambda camera=camera: node.count_publishers(f"{camera.name}/image_raw") > 0)
+        time.sleep(0.1)
+        return node, front, rear
+
+    return make
+
+
+def test_each_camera_has_its_topics_headers_and_calibration(ros, stub, until, two):
+    node, front, rear = two(stub)
+    front.publish_info(1, 40.0)
+    rear.publish_info(1, 60.0)
+    until(lambda: all(camera.calibrations.find(0) for camera in node.cameras))
+    front.publish(1)
+    until(lambda: front.stamps == [1])
+    rear.publish(2)
+    until(lambda: rear.stamps == [2])
+    assert stub.focal_lengths == [40.0, 60.0]
+    assert front.segments[0].header == front.header(1)
+    assert rear.segments[0].header == rear.header(2)
+    assert front.stamps == [1]
+
+
+def test_each_camera_has_its_diagnostics(ros, stub, until, two):
+    _, front, _ = two(stub)
+    front.publish(1)
+
+    def told(name: str, frames: str) -> bool:
+        return any(
+            d["name"] == f"/depthlab_node: {name}" and d.get("frames_published") == frames
+            for d in ros.peer.diagnostics
+        )
+
+    until(lambda: told("front", "1") and told("side/rear", "0"))
+    assert not told("side/rear", "1")
+    until(
+        lambda: any(
+            "no image on /side/rear/image_raw" in d["message"] for d in ros.peer.diagnostics
+        )
+    )
+
+
+def test_a_fast_camera_does_not_starve_a_slow_one(slow_stub, until, two):
+    _, front, rear = two(slow_stub)
+    for number in range(1, 61):
+        front.publish(number)
+        if number == 20:
+            rear.publish(1)
+        time.sleep(0.02)
+    until(lambda: rear.stamps == [1])
+    until(lambda: front.stamps[-1:] == [60])
+    # It had to wait for the frame under way and at most one more.
+    assert len(front.stamps) <= 8
+
+
+def test_a_jump_of_one_camera_leaves_the_other_alone(stub, until, two):
+    node, front, rear = two(stub)
+    for camera in (front, rear):
+        for stamp in (10, 11):
+            camera.publish_info(stamp, float(stamp))
+    buffers = [camera.calibrations for camera in node.cameras]
+    until(lambda: all(b.find(11 * 10**9) and b.find(0).focal_length == 11.0 for b in buffers))
+    for count, stamp in enumerate((11, 5), start=1):
+        front.publish(stamp)
+        until(lambda count=count: len(front.stamps) == count)
+    assert [b.find(10 * 10**9).focal_length for b in buffers] == [11.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    "names", [["front", "front"], ["front", ""], ["/front"], ["2nd"], ["a b"]]
+)
+def test_bad_names_are_refused(ros, stub, names):
+    with pytest.raises(ParameterError, match="parameter 'cameras': got"):
+        ros.node(stub, start=False, cameras=names)
+
+
+def test_cameras_change_only_while_unconfigured(ros, stub, parameter_overrides):
+    node = ros.node(stub)
+    [result] = node.set_parameters(parameter_overrides(cameras=["front"]))
+    assert not result.successful
+    assert "'cameras' can change only while the node is unconfigured" in result.reason

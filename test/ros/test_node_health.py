@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``/diagnostics`` over DDS: what is told when all is well and when it is not."""
+
+from __future__ import annotations
+
+import array
+import threading
+import time
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
+
+
+def image_msg(stamp: Time) -> Image:
+    image = np.zeros((48, 64, 3), np.uint8)
+    msg = Image(height=48, width=64, encoding="rgb8", step=192)
+    msg.header = Header(stamp=stamp, frame_id="cam")
+    msg.data = array.array("B", image.tobytes())
+    return msg
+
+
+def publish(ros) -> None:
+    ros.peer.image_pub.publish(image_msg(ros.peer.get_clock().now().to_msg()))
+
+
+def test_a_working_node_tells_rates_times_and_memory(ros, stub, until):
+    ros.peer.listen("segments")
+    ros.node(stub)
+    for _ in range(20):
+        publish(ros)
+        time.sleep(0.1)
+    until(lambda: any(d.get("frames_published") == "20" for d in ros.peer.diagnostics))
+    last = next(d for d in ros.peer.diagnostics if d.get("frames_published") == "20")
+    assert (last["level"], last["message"]) == (OK, "active")
+    assert (last["name"], last["model"], last["device"]) == ("/depthlab_node", "stub", "cpu")
+    assert 5.0 < float(last["input_rate_hz"]) < 11.0
+    assert 5.0 < float(last["output_rate_hz"]) < 11.0
+    assert 0.0 < float(last["latency_ms"]) < 500.0
+    for stage in ("decode", "inference", "publish"):
+        assert 0.0 <= float(last[f"{stage}_ms"]) < 500.0
+    assert 50.0 < float(last["memory_mib"]) < 20_000.0
+    assert (last["frames_dropped"], last["frames_failed"], last["last_error"]) == ("0", "0", "")
+
+
+def test_stages_of_the_model_are_told(ros, stub, until):
+    stub.timings = {"preprocess": 1.5, "network": 20.25}
+    ros.peer.listen("segments")
+    ros.node(stub)
+    publish(ros)
+    until(lambda: any(d.get("frames_published") == "1" for d in ros.peer.diagnostics))
+    last = ros.peer.diagnostics[-1]
+    assert (last["preprocess_ms"], last["network_ms"]) == ("1.5", "20.2")
+
+
+def test_no_images_is_a_warning(ros, stub, until):
+    ros.node(stub)
+    until(lambda: any(d["level"] == WARN for d in ros.peer.diagnostics))
+    message = ros.peer.diagnostics[-1]["message"]
+    assert message.startswith("no image on /image_raw for ")
+    assert message.endswith("it has a publisher")
+
+
+def test_incompatible_publisher_is_named_until_it_is_gone(ros, stub, until):
+    node = ros.node(stub, **{"qos_overrides./image_raw.subscription.reliability": "reliable"})
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = ros.peer.create_publisher(Image, "image_raw", best_effort)
+    until(lambda: any("incompatible QoS" in d["message"] for d in ros.peer.diagnostics))
+    last = next(d for d in ros.peer.diagnostics if "incompatible QoS" in d["message"])
+    assert last["level"] == WARN
+    assert "/image_raw from /peer: " in last["message"]
+    assert "reliab" in last["message"].lower()
+
+    ros.peer.destroy_publisher(publisher)
+    until(lambda: node.count_publishers("image_raw") == 1)
+    until(lambda: "incompatible QoS" not in ros.peer.diagnostics[-1]["message"])
+
+
+def test_slow_model_cannot_keep_up(ros, slow_stub, until):
+    ros.peer.listen("segments")
+    ros.node(slow_stub)
+    for _ in range(60):
+        publish(ros)
+        time.sleep(0.05)
+    until(lambda: any("cannot keep up" in d["message"] for d in ros.peer.diagnostics))
+    last = next(d for d in ros.peer.diagnostics if "cannot keep up" in d["message"])
+    assert last["level"] == WARN
+    assert int(last["frames_dropped"]) > 0
+
+
+def test_reports_go_on_while_the_model_hangs(ros, stub, until):
+    released = threading.Event()
+    predict = stub.predict
+    stub.predict = lambda image, focal_length=None: (
+        released.wait(30.0),
+        predict(image, focal_length),
+    )[1]
+    ros.peer.listen("segments")
+    ros.node(stub)
+    publish(ros)
+    until(lambda: any(d.get("frames_received") == "1" for d in ros.peer.diagnostics))
+    count = len(ros.peer.diagnostics)
+    until(lambda: len(ros.peer.diagnostics) >= count + 3)
+    assert ros.peer.diagnostics[-1]["frames_published"] == "0"
+    released.set()
+    until(lambda: len(ros.peer.received["segments"]) == 1)
+
+
+def test_unconfigured_node_reports(ros, stub, until):
+    ros.node(stub, start=False)
+    until(lambda: len(ros.peer.diagnostics) > 0)
+    assert ros.peer.diagnostics[-1]["message"] == "unconfigured"
+
+
+def test_reports_go_on_while_simulated_time_stands_still(ros, stub, until):
+    ros.node(stub, use_sim_time=True)
+    until(lambda: len(ros.peer.diagnostics) >= 2)
+
+
+def test_stamps_are_kept_and_jumps_back_start_over(ros, stub, until):
+    clock = ros.peer.create_publisher(Clock, "/clock", 10)
+    ros.peer.listen("segments")
+    node = ros.node(stub, use_sim_time=True)
+    until(lambda: clock.get_subscription_count() > 0)
+    calibrations = node.cameras[0].calibrations
+
+    def play(seconds: int, focal_length: float) -> None:
+        stamp = Time(sec=seconds, nanosec=5)
+        clock.publish(Clock(clock=stamp))
+        until(lambda: node.get_clock().now().nanoseconds == seconds * 10**9 + 5)
+        k = [focal_length, 0.0, 31.5, 0.0, focal_length, 23.5, 0.0, 0.0, 1.0]
+        info = CameraInfo(header=Header(stamp=stamp), width=64, height=48, k=k)
+        ros.peer.camera_info_pub.publish(info)
+        until(lambda: calibrations.find(seconds * 10**9 + 5).focal_length == focal_length)
+        ros.peer.image_pub.publish(image_msg(stamp))
+
+    ros.peer.camera_info_pub.publish(CameraInfo(width=64, height=48))
+    until(lambda: calibrations.find(0) is not None)
+    for count, (seconds, focal_length) in enumerate(
+        [(1000, 50.0), (1001, 51.0), (500, 52.0), (501, 53.0)], start=1
+    ):
+        play(seconds, focal_length)
+        until(lambda count=count: len(ros.peer.received["segments"]) == count)
+    received = [msg.header.stamp for msg in ros.peer.received["segments"]]
+    assert received == [Time(sec=s, nanosec=5) for s in (1000, 1001, 500, 501)]
+    assert stub.focal_lengths == [50.0, 51.0, 52.0, 53.0]
+    # What was paired before the jump is forgotten: the last calibration stands in.
+    assert calibrations.find(1000 * 10**9 + 5).focal_length == 53.0
+
+
+def test_a_looped_bag_goes_on_without_simulated_time(ros, stub, until):
+    ros.peer.listen("segments")
+    ros.node(stub)
+    for count, seconds in enumerate([10, 11, 12, 10, 11], start=1):
+        ros.peer.image_pub.publish(image_msg(Time(sec=seconds)))
+        until(lambda count=count: len(ros.peer.received["segments"]) == count)
+    assert [m.header.stamp.sec for m in ros.peer.received["segments"]] == [10, 11, 12, 10, 11]
+    until(lambda: any(d.get("frames_published") == "5" for d in ros.peer.diagnostics))
+    assert ros.peer.diagnostics[-1]["latency_ms"] == "unknown"
