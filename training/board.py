@@ -85,4 +85,4 @@ def current_model(trainer: Trainer) -> DepthLab:
         labels=CITYSCAPES,
         provenance={},
     )
-    return DepthLab(checkpoint, str(trainer.device))
+    return DepthLab(checkpoint, str(trainer.device), backend="torch")

@@ -27,10 +27,10 @@ from depthlab_core.labels import CITYSCAPES, VOID
 from depthlab_core.predictor import DepthLab, Prediction
 from depthlab_core.segments import Segment, compute_segments
 from depthlab_core.tracking import Tracker
-from training.evaluate import Results, table
 from training.metrics.depth import DepthErrors
 from training.metrics.panoptic import match_segments
 from training.metrics.tracking import SpeedErrors, TrackingQuality
+from training.results_table import Results, as_text
 from training.streets.frame import StreetFrame
 from training.streets.generator import StreetGenerator
 from training.streets.gpu import RendererError
@@ -225,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         frames = streets.sequence(number, options.length, rate=options.rate)
         evaluation.drive(tqdm(frames, total=options.length, desc=f"drive {number}"), predict)
     results = evaluation.result()
-    print(table(results))
+    print(as_text(results))
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0
