@@ -2,7 +2,7 @@
 """Decode the pixel encodings of ``sensor_msgs`` to RGB, and encode RGB for publishing.
 
 Plain OpenCV on plain buffers, so that the same code reads live messages, bag messages and tests.
-``docs/adr/0010-image-encodings.md`` says why it is neither cv_bridge nor rosbags-image.
+``docs/adr/0004-image-encodings.md`` says why it is neither cv_bridge nor rosbags-image.
 """
 
 from __future__ import annotations
