@@ -130,5 +130,5 @@ class NodeParameters(ParameterSet):
             changes["top_k"] = self.top_k or None
         if self.stuff_area != MODELS_OWN:
             # The model's own holds at the size that it was chosen for, a user's at the image's.
-            changes.update(stuff_area=self.stuff_area, stuff_area_size=None)
+            changes.update(stuff_area=self.stuff_area, area_size=None)
         return dataclasses.replace(own, **changes)  # type: ignore[arg-type]

@@ -264,7 +264,9 @@ def overrides(**values: Any) -> list[Parameter]:
     return [Parameter(name, value=value) for name, value in values.items()]
 
 
-def wait_until(is_so: Callable[[], bool], timeout: float = 20.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout: float = 60.0) -> None:
+    # A participant whose farewell is lost stays known for Fast DDS's lease of 20 s, and a service
+    # that seems to be offered one and a half times is not ready until then.
     deadline = time.monotonic() + timeout
     while not is_so():
         assert time.monotonic() < deadline, "timed out"

@@ -116,16 +116,16 @@ def test_unknown_class_at_the_start_fails_configure(ros, stub):
 
 
 def test_thresholds_reach_the_model_and_go_back_to_its_own(ros, stub, parameter_overrides):
-    own = PostprocessConfig(center_threshold=0.3, stuff_area=100, stuff_area_size=(512, 1024))
+    own = PostprocessConfig(center_threshold=0.3, stuff_area=100, area_size=(512, 1024))
     stub.postprocess = own
     node = ros.node(stub, top_k=50)
     assert stub.postprocess == PostprocessConfig(
-        center_threshold=0.3, top_k=50, stuff_area=100, stuff_area_size=(512, 1024)
+        center_threshold=0.3, top_k=50, stuff_area=100, area_size=(512, 1024)
     )
     changes = parameter_overrides(center_threshold=0.5, stuff_area=7, top_k=0)
     assert all(result.successful for result in node.set_parameters(changes))
     assert stub.postprocess == PostprocessConfig(
-        center_threshold=0.5, top_k=None, stuff_area=7, stuff_area_size=None
+        center_threshold=0.5, top_k=None, stuff_area=7, area_size=None
     )
     changes = parameter_overrides(center_threshold=-1.0, stuff_area=-1, top_k=-1)
     assert all(result.successful for result in node.set_parameters(changes))
