@@ -102,6 +102,8 @@ class Recording:
         line = {"stamp": stamp_ns * 1e-9, "segments": segments}
         self._lines.write(json.dumps(line, allow_nan=False) + "\n")
         self.model = msg.model
+        # The camera published it, even if its calibration was lost on the way to here.
+        self._stamps_in.add(stamp_ns)
         self._received.append(received_ns)
         self._latencies_ms.append((received_ns - stamp_ns) * 1e-6)
         self._segment_counts.append(len(segments))
@@ -119,7 +121,7 @@ class Recording:
         return Summary(
             frames_in=len(self._stamps_in),
             frames_out=self.frames_out,
-            dropped=max(len(self._stamps_in) - self.frames_out, 0),
+            dropped=len(self._stamps_in) - self.frames_out,
             fps=round(fps, 2),
             latency_ms_p50=round(float(np.percentile(latencies, 50)), 1),
             latency_ms_p95=round(float(np.percentile(latencies, 95)), 1),

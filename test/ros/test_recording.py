@@ -133,3 +133,12 @@ def test_table_fits_the_terminal(tmp_path):
     assert "frames out  150 (150 dropped: newest frame wins)" in table
     assert "latency     123 ms median" in table
     assert "summary.json" in table
+
+
+def test_a_frame_whose_calibration_was_lost_counts_as_in(tmp_path):
+    with Recording(tmp_path) as recording:
+        recording.on_camera(SECOND)
+        recording.on_segments(segment_array(1), 1 * SECOND)
+        recording.on_segments(segment_array(2), 2 * SECOND)
+        summary = recording.summary()
+    assert (summary.frames_in, summary.frames_out, summary.dropped) == (2, 2, 0)
