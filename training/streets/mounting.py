@@ -15,7 +15,10 @@ from training.streets.shapes import pose
 from training.streets.site import Site
 
 Mount = Literal["car", "side", "walker", "mast"]
-_MOUNTS: dict[Mount, float] = {"car": 0.7, "side": 0.1, "walker": 0.09, "mast": 0.11}
+_MOUNTS: dict[Mount, float] = {"car": 0.58, "side": 0.24, "walker": 0.09, "mast": 0.09}
+
+# How often the vehicle that carries the camera shows in the picture.
+_HOOD_SHARE: dict[Mount, float] = {"car": 0.3, "side": 0.5}
 
 # Half the length and half the width of what carries the camera and nobody may enter, metres.
 CLEARANCE: dict[Mount, tuple[float, float]] = {
@@ -131,30 +134,35 @@ def rig(
     cy = (height - 1) / 2 + rng.normal(0, 0.015) * height
     camera = Camera(width, height, focal, (float(cx), float(cy)), np.eye(4))
     hood = None
-    if mount == "car" and lift < 2.0 and rng.random() < 0.3:
-        hood = _hood(rng, lift, pitch + vertical)
+    if lift < 2.0 and rng.random() < _HOOD_SHARE.get(mount, 0.0):
+        hood = _hood(rng, lift, pitch + vertical, slanted=mount == "side")
     made = Rig(camera, mount, road, s, d, speed, float(yaw), lift, pitch, float(roll), hood)
     return Rig(**{**made.__dict__, "camera": made.camera_at(site, 0.0)})
 
 
-def _hood(rng: np.random.Generator, lift: float, below: float) -> tuple[Mesh, Color]:
-    """Return a hood whose front edge shows in the lowest fifth of the image.
+def _hood(
+    rng: np.random.Generator, lift: float, below: float, *, slanted: bool
+) -> tuple[Mesh, Color]:
+    """Return a hood whose front edge shows in the lower part of the image.
 
     Args:
         rng: Source of its shape.
         lift: Height of the camera over the ground, metres.
         below: Angle between the horizon and the lower edge of the image, radians.
+        slanted: A flank or a roof, seen askew by a camera that looks sideways; it may cover more.
     """
     reach = rng.uniform(1.1, 2.0)
-    tip_angle = below * rng.uniform(0.78, 0.97)
+    tip_angle = below * rng.uniform(0.5 if slanted else 0.78, 0.97)
     top = lift - reach * np.tan(tip_angle)
-    width = rng.uniform(1.4, 1.9)
+    width = rng.uniform(2.0, 5.0) if slanted else rng.uniform(1.4, 1.9)
     x = np.linspace(0.05, 1, 9) * reach
     y = np.linspace(-1, 1, 13) * width / 2
     grid_x, grid_y = np.meshgrid(x, y)
     bulge = 1 - (np.abs(grid_y) / (width / 2)) ** 2.5
     round_off = reach * 0.12 * (1 - bulge)
     z = top + 0.05 * (1 - grid_x / reach) - 0.1 * (1 - bulge)
+    if slanted:
+        z = z + rng.uniform(-0.3, 0.3) * grid_y
     points = np.stack([grid_x - round_off * grid_x / reach, grid_y, z], -1)
     material = Material.PAINT if rng.random() < 0.8 else Material.MATTE
     surface = Surface(SemanticClass.IGNORE, material=material, slot=0)

@@ -21,8 +21,8 @@ from training.streets.site import Site
 from training.streets.textures import paint_atlas
 
 _KINDS: dict[RoadKind, float] = {
-    "high_street": 0.28, "boulevard": 0.18, "residential": 0.17, "suburb": 0.11,
-    "highway": 0.07, "retail": 0.08, "lane": 0.06, "pedestrian": 0.05,
+    "high_street": 0.22, "boulevard": 0.17, "residential": 0.16, "suburb": 0.19,
+    "highway": 0.08, "retail": 0.09, "lane": 0.05, "pedestrian": 0.04,
 }  # fmt: skip
 _URBAN: tuple[RoadKind, ...] = ("high_street", "boulevard", "lane", "pedestrian")
 _LENGTH = 300.0

@@ -30,6 +30,9 @@ from training.streets.disparity import BASELINE, disparity_from_depth, encode_di
 from training.streets.frame import StreetFrame
 
 _LABEL_IDS = label_id_table()
+_THING_LABELS = {
+    label for semantic, label in LABEL_IDS.items() if semantic >= SemanticClass.PERSON
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class CityscapesWriter:
     def _panoptic(self, frame: StreetFrame) -> PanopticEntry:
         ids = instance_ids(frame).astype(np.int64)
         ids[_LABEL_IDS[frame.semantic] == 4] = 0
-        ids[is_thing(frame.semantic) & (ids < LABEL_DIVISOR)] = 0
+        ids[frame.panoptic < 0] = 0
         folder = self._root / "gtFine" / f"cityscapes_panoptic_{self._split}"
         folder.mkdir(parents=True, exist_ok=True)
         file_name = f"{frame.name}_gtFine_panoptic.png"
@@ -92,13 +95,14 @@ class CityscapesWriter:
             mask = (ids == value).astype(np.uint8)
             x, y, width, height = cv2.boundingRect(mask)
             category = value // LABEL_DIVISOR if value >= LABEL_DIVISOR else value
+            is_crowd = value < LABEL_DIVISOR and category in _THING_LABELS
             segments.append(
                 {
                     "id": int(value),
                     "category_id": int(category),
                     "area": int(mask.sum()),
                     "bbox": [int(x), int(y), int(width), int(height)],
-                    "iscrowd": 0,
+                    "iscrowd": int(is_crowd),
                 }
             )
         height, width = ids.shape

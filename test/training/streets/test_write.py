@@ -44,7 +44,7 @@ def test_label_and_instance_ids_are_those_of_cityscapes(written, frames):
     for semantic, label in LABEL_IDS.items():
         np.testing.assert_array_equal(labels == label, frame.semantic == semantic)
     assert set(np.unique(labels[frame.semantic == 255])) <= IGNORED_BY_CITYSCAPES
-    things = is_thing(frame.semantic)
+    things = is_thing(frame.semantic) & (frame.panoptic % 1000 > 0)
     np.testing.assert_array_equal(instances[~things], labels[~things])
     np.testing.assert_array_equal(instances[things] // 1000, labels[things])
     np.testing.assert_array_equal(instances[things] % 1000, frame.panoptic[things] % 1000)
@@ -68,6 +68,9 @@ def test_panoptic_png_and_json_agree(written, frames):
             train_id = frame.semantic[mask]
             assert (train_id == train_id[0]).all()
             assert LABEL_IDS[train_id[0]] == segment["category_id"]
+            is_crowd = is_thing(train_id[:1])[0] and segment["id"] < 1000
+            assert segment["iscrowd"] == int(is_crowd)
+            assert (frame.panoptic[mask] % 1000 == 0).all() == (segment["id"] < 1000)
 
 
 def test_depth_disparity_and_camera_describe_the_same_scene(written, frames):
