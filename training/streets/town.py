@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from training.streets import furnishing, ground, horizon, lots, traffic
+from training.streets import furnishing, ground, horizon, lots, traffic, woods
 from training.streets.actors import Actor, Placement
 from training.streets.appearance import AppearancePool
 from training.streets.casting import Casting
@@ -21,8 +21,8 @@ from training.streets.site import Site
 from training.streets.textures import paint_atlas
 
 _KINDS: dict[RoadKind, float] = {
-    "high_street": 0.22, "boulevard": 0.17, "residential": 0.16, "suburb": 0.19,
-    "highway": 0.08, "retail": 0.09, "lane": 0.05, "pedestrian": 0.04,
+    "high_street": 0.17, "boulevard": 0.14, "residential": 0.15, "suburb": 0.26,
+    "highway": 0.10, "retail": 0.10, "lane": 0.04, "pedestrian": 0.04,
 }  # fmt: skip
 _URBAN: tuple[RoadKind, ...] = ("high_street", "boulevard", "lane", "pedestrian")
 _LENGTH = 300.0
@@ -111,7 +111,7 @@ def build_town(pool: AppearancePool, seed: int, number: int) -> Town:
     looks = ground.look(rng, urban=kind in _URBAN)
     site.ground(ground.countryside(land, looks, main_line.at(_LENGTH / 2)))
     mouths, side_roads = _side_roads(rng, main, left_hand)
-    season = str(rng.choice(["leafy", "mixed", "bare"], p=[0.6, 0.15, 0.25]))
+    season = str(rng.choice(["leafy", "mixed", "bare"], p=[0.7, 0.12, 0.18]))
     designs = furnishing.stock(pool, rng, season=season)
     casting = Casting(pool, rng)
     bustle = float(rng.beta(1.2, 1.2))
@@ -132,6 +132,8 @@ def build_town(pool: AppearancePool, seed: int, number: int) -> Town:
         furnishing.Furnisher(site, current, designs, rng, own).furnish(inset)
         actors += traffic.populate(site, current, inset, own, casting, rng, bustle=bustle)
     lots.backdrop(site, main, pool, rng, designs["tree"])
+    front = (lots.front_line(main, 1), lots.front_line(main, -1))
+    woods.plant_woods(site, main, front, designs["tree"], rng)
     middle = main_line.at(_LENGTH / 2)
     if rng.random() < 0.85:
         site.surround(horizon.belt(pool.style("belt", rng), land, middle))
