@@ -21,6 +21,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depthlab_ros.camera_model import CameraModel, CameraModelBuffer
+from depthlab_ros.continuity import Continuity
 from depthlab_ros.conversions import camera_model_from_msg, stamp_to_ns
 from depthlab_ros.health import Health, Surroundings
 from depthlab_ros.outputs import Outputs
@@ -51,6 +52,7 @@ class Camera:
         self.name = name
         self.outputs = Outputs(node, self._topic(""))
         self.calibrations = CameraModelBuffer()
+        self.continuity = Continuity()
         self.health = Health()
         self._node = node
         self._settings = settings
@@ -64,6 +66,7 @@ class Camera:
         """Subscribe; ``deliver`` gets every image that is to be worked on."""
         self.health = Health()
         self.calibrations = CameraModelBuffer()
+        self.continuity.reset()
         self._last_stamp_ns = 0
         self._deliver = deliver
         compressed = self._settings().image_transport == "compressed"
@@ -87,6 +90,7 @@ class Camera:
     def reset(self) -> None:
         """Forget what belongs to the time before: a clock or a recording has jumped back."""
         self.calibrations.forget_all_but_last()
+        self.continuity.reset()
         self._last_stamp_ns = 0
 
     def calibration_of(self, stamp_ns: int, width: int, height: int) -> CameraModel | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import array
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from depthlab_ros.image_codec import decode_compressed, decode_image, encode_ima
 if TYPE_CHECKING:
     # The player converts images too, and should not have to load torch for it.
     from depthlab_core.segments import DepthStatistic, Segment
+    from depthlab_core.track import TrackState
 
 UNTRACKED = -1
 
@@ -111,6 +112,7 @@ def segments_to_msg(
     inference_ms: float,
     depth_statistic: DepthStatistic = "median",
     camera: CameraModel | None = None,
+    tracks: Mapping[int, TrackState] | None = None,
 ) -> SegmentArray:
     """Return the message of all segments of one image.
 
@@ -123,19 +125,27 @@ def segments_to_msg(
         inference_ms: Milliseconds from the decoded image to the segments.
         depth_statistic: What ``Segment.depth`` shows: ``mean``, ``median``, ``p05`` or ``p95``.
         camera: Calibration at the size of the image; ``None`` leaves position and size NaN.
+        tracks: What is known over time of things, by ``Segment.panoptic_id``.
     """
+    tracks = tracks or {}
     return SegmentArray(
         header=header,
         height=height,
         width=width,
         model=model,
         inference_ms=float(inference_ms),
-        segments=[_segment_to_msg(segment, depth_statistic, camera) for segment in segments],
+        segments=[
+            _segment_to_msg(segment, depth_statistic, camera, tracks.get(segment.panoptic_id))
+            for segment in segments
+        ],
     )
 
 
 def _segment_to_msg(
-    segment: Segment, depth_statistic: DepthStatistic, camera: CameraModel | None
+    segment: Segment,
+    depth_statistic: DepthStatistic,
+    camera: CameraModel | None,
+    track: TrackState | None,
 ) -> SegmentMsg:
     left, top, box_width, box_height = (int(value) for value in segment.bbox)
     depth = _distance(segment.depth(depth_statistic))
@@ -151,7 +161,7 @@ def _segment_to_msg(
         class_name=segment.category_name,
         is_thing=bool(segment.is_thing),
         score=float(segment.score),
-        track_id=UNTRACKED,
+        track_id=UNTRACKED if track is None else track.track_id,
         area=int(segment.area),
         bbox=RegionOfInterest(x_offset=left, y_offset=top, width=box_width, height=box_height),
         centroid_u=u,
@@ -163,6 +173,8 @@ def _segment_to_msg(
         depth_p05=_distance(segment.depth_p05),
         depth_p95=_distance(segment.depth_p95),
         depth_valid_ratio=float(segment.depth_valid_ratio),
+        closing_speed=math.nan if track is None else float(track.closing_speed),
+        time_to_contact=math.nan if track is None else float(track.time_to_contact),
         position=Point(x=position[0], y=position[1], z=position[2]),
         size=Vector3(x=size[0], y=size[1], z=size[2]),
     )

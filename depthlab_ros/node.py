@@ -27,12 +27,14 @@ from std_srvs.srv import SetBool
 
 from depthlab_core import DepthLab, LabelSet, Prediction
 from depthlab_core.config import PostprocessConfig
+from depthlab_ros import mounting_height
 from depthlab_ros.camera import Camera, ImageMsg
 from depthlab_ros.conversions import image_from_compressed_msg, image_from_msg, stamp_to_ns
 from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import refuse_invalid_transitions
 from depthlab_ros.memory import device_mib, process_mib
+from depthlab_ros.mounting_height import MountingHeight
 from depthlab_ros.one_line import one_line
 from depthlab_ros.outputs import LOG_EVERY_S, Result
 from depthlab_ros.parameter_declaration import (
@@ -93,6 +95,7 @@ class DepthLabNode(LifecycleNode):
         self._models_own = PostprocessConfig()
         self._categories: frozenset[int] = frozenset()
         self._worker: InferenceWorker[Camera, ImageMsg] | None = None
+        self._heights: MountingHeight | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         # Steady: simulated time may stand still, which is when a report is wanted.
         self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -121,6 +124,10 @@ class DepthLabNode(LifecycleNode):
         self.cameras = [
             Camera(self, name, lambda: self._settings) for name in self._settings.cameras
         ]
+        if self._settings.ground_frame and mounting_height.HAS_TF:
+            self._heights = MountingHeight(self, self._settings.ground_frame)
+        elif self._settings.ground_frame:
+            self.get_logger().warning(mounting_height.MISSING)
         if not HAS_VISION_MSGS:
             self.get_logger().info(MISSING)
         self.get_logger().info(f"model {model.name} loaded on {model.device}")
@@ -176,6 +183,9 @@ class DepthLabNode(LifecycleNode):
             camera.outputs.destroy()
         self.cameras = []
         self._model = None
+        if self._heights is not None:
+            self._heights.close()
+            self._heights = None
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         values = {change.name: change.value for change in changes}
@@ -223,6 +233,13 @@ class DepthLabNode(LifecycleNode):
         predicted = time.perf_counter()
         if not self._settings.enable:
             return  # switched off meanwhile
+        prediction, tracks = camera.continuity.follow(
+            prediction,
+            stamp_to_ns(msg.header.stamp) / 1e9,
+            tracking=settings.tracking,
+            camera_height=self._camera_height(msg.header.frame_id),
+        )
+        followed = time.perf_counter()
         camera.outputs.publish(
             Result(
                 header=msg.header,
@@ -233,15 +250,23 @@ class DepthLabNode(LifecycleNode):
                 model=model.name,
                 labels=model.labels,
                 settings=settings,
+                tracks=tracks,
             )
         )
         timings = {
             "decode": (decoded - start) * 1e3,
             **prediction.timings,
             "inference": (predicted - decoded) * 1e3,
-            "publish": (time.perf_counter() - predicted) * 1e3,
+            "tracking": (followed - predicted) * 1e3,
+            "publish": (time.perf_counter() - followed) * 1e3,
         }
         camera.health.on_published(timings, self._latency_ms(msg))
+
+    def _camera_height(self, frame_id: str) -> float | None:
+        """Return the height of a camera in metres: by parameter, else by TF, else None."""
+        if self._settings.camera_height > 0.0:
+            return self._settings.camera_height
+        return None if self._heights is None else self._heights.of(frame_id)
 
     def _latency_ms(self, msg: ImageMsg) -> float | None:
         latency_ns = self.get_clock().now().nanoseconds - stamp_to_ns(msg.header.stamp)
@@ -269,7 +294,7 @@ class DepthLabNode(LifecycleNode):
                     device=device,
                     message=warning or common["state"],
                     warns=bool(warning),
-                    values=common | camera.health.values(),
+                    values=common | camera.health.values() | camera.continuity.values(),
                 )
             )
         if not statuses:

@@ -21,6 +21,7 @@ from visualization_msgs.msg import MarkerArray
 from depthlab_core import LabelSet, Prediction, draw_prediction
 from depthlab_ros import vision_conversions
 from depthlab_ros.camera_model import CameraModel
+from depthlab_ros.continuity import Tracks
 from depthlab_ros.conversions import (
     camera_model_to_msg,
     depth_to_msg,
@@ -60,6 +61,7 @@ class Result:
         model: Name of the model.
         labels: Its label set.
         settings: Parameters in force.
+        tracks: What is known over time of things, by ``Segment.panoptic_id``.
     """
 
     header: Header
@@ -70,6 +72,7 @@ class Result:
     model: str
     labels: LabelSet
     settings: NodeParameters
+    tracks: Tracks
 
     @cached_property
     def annotated(self) -> NDArray[np.uint8]:
@@ -94,6 +97,7 @@ def _segments(result: Result) -> SegmentArray:
         inference_ms=result.inference_ms,
         depth_statistic=result.settings.depth_statistic,
         camera=result.camera,
+        tracks=result.tracks,
     )
 
 
@@ -115,7 +119,12 @@ def _points(result: Result) -> PointCloud2 | None:
 def _markers(result: Result) -> MarkerArray | None:
     if result.camera is None:
         return None
-    boxes = thing_boxes(result.prediction.segments, result.camera, result.settings.depth_statistic)
+    boxes = thing_boxes(
+        result.prediction.segments,
+        result.camera,
+        result.settings.depth_statistic,
+        result.tracks,
+    )
     return thing_boxes_to_msg(boxes, result.header)
 
 
@@ -125,6 +134,7 @@ def _detections(result: Result) -> Any:
         result.header,
         depth_statistic=result.settings.depth_statistic,
         camera=result.camera,
+        tracks=result.tracks,
     )
 
 

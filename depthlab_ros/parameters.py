@@ -50,6 +50,24 @@ class NodeParameters(ParameterSet):
         bounds=(0.0, 1.0e6),
         change="always",
     )
+    camera_height: float = parameter(
+        0.0,
+        "Height of the cameras over the ground in metres; depth is then scaled so that the ground "
+        "lies there. 0 = unknown, or as TF says (ground_frame).",
+        bounds=(0.0, 1000.0),
+        change="always",
+    )
+    ground_frame: str = parameter(
+        "",
+        "TF frame that lies on the ground, such as base_footprint: gives the height of each "
+        "camera where camera_height is 0. Empty = TF is not asked.",
+        change="unconfigured",
+    )
+    tracking: bool = parameter(
+        True,
+        "Follow things over frames: track_id, closing_speed, time_to_contact.",
+        change="always",
+    )
     depth_statistic: DepthStatistic = parameter(
         "median",
         "Which statistic of a segment's depth Segment.depth and the annotated image show.",

@@ -7,13 +7,14 @@ names promise those types, and ``segments`` carries all that would be in them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from geometry_msgs.msg import Point, Pose, PoseWithCovariance
 from std_msgs.msg import Header
 
 from depthlab_core import LabelSet, Segment
 from depthlab_core.segments import DepthStatistic
+from depthlab_core.track import TrackState
 from depthlab_ros.camera_model import NOWHERE, CameraModel
 
 try:
@@ -64,6 +65,7 @@ def detections_to_msg(
     *,
     depth_statistic: DepthStatistic,
     camera: CameraModel | None,
+    tracks: Mapping[int, TrackState],
 ) -> Detection2DArray:
     """Return the things among ``segments``, the class id in the numbers of ``label_info``.
 
@@ -72,11 +74,12 @@ def detections_to_msg(
         header: Header of the image, taken over as it is.
         depth_statistic: Which depth is taken for the position.
         camera: Calibration at the size of the image; ``None`` leaves the position NaN.
+        tracks: What is known over time of things, by ``Segment.panoptic_id``.
     """
     return Detection2DArray(
         header=header,
         detections=[
-            _detection(segment, header, depth_statistic, camera)
+            _detection(segment, header, depth_statistic, camera, tracks.get(segment.panoptic_id))
             for segment in segments
             if segment.is_thing
         ],
@@ -84,7 +87,11 @@ def detections_to_msg(
 
 
 def _detection(
-    segment: Segment, header: Header, statistic: DepthStatistic, camera: CameraModel | None
+    segment: Segment,
+    header: Header,
+    statistic: DepthStatistic,
+    camera: CameraModel | None,
+    track: TrackState | None,
 ) -> Detection2D:
     left, top, width, height = segment.bbox
     box = BoundingBox2D(size_x=float(width), size_y=float(height))
@@ -101,5 +108,6 @@ def _detection(
         header=header,
         results=[ObjectHypothesisWithPose(hypothesis=hypothesis, pose=pose)],
         bbox=box,
-        id=str(segment.id),
+        # By its definition the id of a thing over several messages, and empty if there is none.
+        id="" if track is None else str(track.track_id),
     )

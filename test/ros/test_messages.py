@@ -26,6 +26,8 @@ SEGMENT_FIELDS = {
     "depth_p05": "float",
     "depth_p95": "float",
     "depth_valid_ratio": "float",
+    "closing_speed": "float",
+    "time_to_contact": "float",
     "position": "geometry_msgs/Point",
     "size": "geometry_msgs/Vector3",
 }

@@ -65,7 +65,7 @@ def test_segments_carry_every_field_and_the_image_header(ros, stub, until):
     assert math.isnan(road.depth_mean)
     assert road.depth_valid_ratio == 0.0
     assert (car.id, car.class_id, car.class_name, car.is_thing) == (2, 13, "car", True)
-    assert (car.score, car.area, car.track_id) == (0.5, 20, -1)
+    assert (car.score, car.area, car.track_id) == (0.5, 20, 1)
     box = car.bbox
     assert (box.x_offset, box.y_offset, box.width, box.height) == (4, 1, 4, 5)
     assert (car.centroid_u, car.centroid_v) == (5.5, 3.0)

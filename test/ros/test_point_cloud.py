@@ -54,7 +54,7 @@ def test_stride_beyond_the_image_leaves_nothing():
 def test_box_spans_the_2d_box_and_the_depth_of_the_thing(stub):
     _, car = stub.segments
     # x 4..7, y 1..5 at 12 m, 11 m to 14 m deep
-    [box] = thing_boxes([car], CAMERA, "median")
+    [box] = thing_boxes([car], CAMERA, "median", {})
     assert box.id == 2
     assert box.center == pytest.approx(((5.5 - 2.5) / 10 * 12, (3.0 - 1.5) / 10 * 12, 12.5))
     assert box.size == pytest.approx((4 / 10 * 12, 5 / 10 * 12, 3.0))
@@ -65,7 +65,7 @@ def test_box_spans_the_2d_box_and_the_depth_of_the_thing(stub):
 
 def test_flat_thing_still_has_a_visible_box(stub):
     flat = dataclasses.replace(stub.segments[1], depth_p05=12.0, depth_p95=12.0)
-    [box] = thing_boxes([flat], CAMERA, "median")
+    [box] = thing_boxes([flat], CAMERA, "median", {})
     assert box.size[2] == 0.1
     assert box.center[2] == 12.0
 
@@ -74,4 +74,4 @@ def test_stuff_and_things_without_distance_have_no_box(stub):
     road, car = stub.segments
     unknown = dataclasses.replace(car, depth_median=float("nan"))
     negative = dataclasses.replace(car, depth_median=-1.0)
-    assert thing_boxes([road, unknown, negative], CAMERA, "median") == []
+    assert thing_boxes([road, unknown, negative], CAMERA, "median", {}) == []

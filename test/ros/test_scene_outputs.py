@@ -137,7 +137,7 @@ def test_markers_are_a_box_and_a_text_per_thing(ros, stub, until):
     ros.peer.image_pub.publish(image_msg(picture()))
 
     clear, box, text = received(ros, until, "markers").markers
-    [expected] = thing_boxes(list(stub.segments), CAMERA, "median")
+    [expected] = thing_boxes(list(stub.segments), CAMERA, "median", {})
     assert clear.action == Marker.DELETEALL
     assert box.header == text.header == HEADER
     assert (box.ns, box.id, box.type, box.action) == ("box", 2, Marker.CUBE, Marker.ADD)
@@ -149,7 +149,7 @@ def test_markers_are_a_box_and_a_text_per_thing(ros, stub, until):
         [value / 255 for value in expected.color]
     )
     assert (text.ns, text.id, text.type) == ("text", 2, Marker.TEXT_VIEW_FACING)
-    assert text.text == "car 12.0 m"
+    assert text.text == "car 12.0 m #1"
 
 
 def test_markers_of_things_that_are_gone_are_deleted(ros, stub, until):
@@ -210,7 +210,7 @@ def test_detections_are_the_things(ros, stub, until):
     until(lambda: bool(messages))
     assert messages[0].header == HEADER
     [car] = messages[0].detections
-    assert (car.header, car.id) == (HEADER, "2")
+    assert (car.header, car.id) == (HEADER, "1")
     center = car.bbox.center.position
     assert (center.x, center.y, car.bbox.size_x, car.bbox.size_y) == (5.5, 3.0, 4.0, 5.0)
     [result] = car.results

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one camera's frames have in common: the things in them, and the scale of their depth."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+
+from depthlab_core import Prediction
+from depthlab_core.ground import GroundFit
+from depthlab_core.ground_scale import GroundScaler
+from depthlab_core.track import TrackState
+from depthlab_core.tracking import Tracker
+
+# A height that changes by more is another mounting, and not the springs of a car.
+_SAME_MOUNTING = 1.1
+
+Tracks = Mapping[int, TrackState]
+"""By ``Segment.panoptic_id``, which a filter of segments leaves alone."""
+
+
+class Continuity:
+    """Follows one camera over its frames; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tracker = Tracker()
+        self._scaler: GroundScaler | None = None
+        self._ground: GroundFit | None = None
+
+    def follow(
+        self,
+        prediction: Prediction,
+        stamp: float,
+        *,
+        tracking: bool,
+        camera_height: float | None,
+    ) -> tuple[Prediction, Tracks]:
+        """Take in the next frame.
+
+        Args:
+            prediction: Of the frame, all of its segments.
+            stamp: Of the frame, seconds.
+            tracking: Whether things are followed; without it there are no tracks.
+            camera_height: Of the camera over the ground, metres; None leaves depth as it is.
+
+        Returns:
+            The prediction with its depth scaled, and the state of each thing in it.
+        """
+        with self._lock:
+            scaled = self._scale(prediction, camera_height)
+            if not tracking:
+                self._tracker.reset()
+                return scaled, {}
+            states = self._tracker.update(scaled.segments, scaled.id_map, stamp)
+            return scaled, {
+                segment.panoptic_id: states[segment.id]
+                for segment in scaled.segments
+                if segment.id in states
+            }
+
+    def reset(self) -> None:
+        """Forget all frames: what comes next is of another time."""
+        with self._lock:
+            self._tracker.reset()
+            self._scaler = self._ground = None
+
+    def values(self) -> dict[str, str]:
+        """Return the ground and the scale for a report, by name; empty before the first frame."""
+        with self._lock:
+            ground, scaler = self._ground, self._scaler
+        if ground is None:
+            return {}
+        if scaler is None:
+            state = "as the network gives it: the camera's height is unknown"
+        elif ground.applied:
+            state = f"scaled to a camera height of {scaler.camera_height:.2f} m"
+        else:
+            state = "as the network gives it: no plane fits the ground well enough yet"
+        return {
+            "depth_scale": f"{ground.scale:.3f}",
+            "depth_scale_state": state,
+            "ground_height_m": f"{ground.height:.2f}",
+            "ground_pitch_deg": f"{ground.pitch_deg:.1f}",
+            "ground_roll_deg": f"{ground.roll_deg:.1f}",
+            "ground_inlier_ratio": f"{ground.inlier_ratio:.2f}",
+        }
+
+    def _scale(self, prediction: Prediction, camera_height: float | None) -> Prediction:
+        self._ground = prediction.ground
+        if camera_height is None or prediction.ground is None:
+            self._scaler = None
+            return prediction
+        scaler = self._scaler
+        if scaler is None or not _is_close(scaler.camera_height, camera_height):
+            scaler = self._scaler = GroundScaler(camera_height)
+        scaler.camera_height = camera_height
+        self._ground = scaler.update(prediction.ground)
+        return prediction.scaled_to(self._ground)
+
+
+def _is_close(one: float, other: float) -> bool:
+    return abs(math.log(one / other)) < math.log(_SAME_MOUNTING)
