@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
 
 from depthlab_core.affinity import Appearance, affinity, mask_overlap
-from depthlab_core.assignment import assign
 from depthlab_core.segments import Segment
 from depthlab_core.track import Track, TrackerConfig, TrackState
 
@@ -73,7 +73,8 @@ class Tracker:
             depth_gate=self.config.depth_gate,
         )
         likeness[likeness < self.config.min_affinity] = 0.0
-        row_of = {column: row for row, column in assign(likeness)}
+        pairs = zip(*linear_sum_assignment(likeness, maximize=True), strict=True)
+        row_of = {int(column): int(row) for row, column in pairs if likeness[row, column] > 0}
 
         seen = []
         for column, segment in enumerate(things):

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 import numpy as np
-
-from depthlab_core.assignment import assign
+from scipy.optimize import linear_sum_assignment
 
 NAN = float("nan")
 
@@ -51,7 +50,7 @@ class TrackingQuality:
         frames = np.zeros((len(truths), len(tracks)))
         for (truth, track), count in self._pairs.items():
             frames[row[truth], column[track]] = count
-        self._identity_hits += int(sum(frames[pair] for pair in assign(frames)))
+        self._identity_hits += int(frames[linear_sum_assignment(frames, maximize=True)].sum())
         self._begin()
 
     def result(self) -> dict[str, float]:
