@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
@@ -23,6 +23,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from depthlab_ros.camera_model import CameraModel, CameraModelBuffer
 from depthlab_ros.continuity import Continuity
 from depthlab_ros.conversions import camera_model_from_msg, stamp_to_ns
+from depthlab_ros.frame import Frame, ImageMsg
 from depthlab_ros.health import Health, Surroundings
 from depthlab_ros.outputs import Outputs
 from depthlab_ros.parameters import NodeParameters
@@ -34,7 +35,6 @@ INPUT_QOS = QoSProfile(
 CAMERA_INFO_QOS = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=10
 )
-ImageMsg: TypeAlias = "Image | CompressedImage"
 
 
 class Camera:
@@ -56,13 +56,13 @@ class Camera:
         self.health = Health()
         self._node = node
         self._settings = settings
-        self._deliver: Callable[[Camera, ImageMsg], None]
+        self._deliver: Callable[[Camera, Frame], None]
         self._limit = RateLimit()
         self._last_stamp_ns = 0
         self._image_topic = ""
         self._inputs: list[Any] = []
 
-    def start(self, deliver: Callable[[Camera, ImageMsg], None]) -> None:
+    def start(self, deliver: Callable[[Camera, Frame], None]) -> None:
         """Subscribe; ``deliver`` gets every image that is to be worked on."""
         self.health = Health()
         self.calibrations = CameraModelBuffer()
@@ -150,6 +150,7 @@ class Camera:
         return found
 
     def _on_image(self, msg: ImageMsg) -> None:
+        arrived = time.perf_counter()
         self.health.on_received()
         settings = self._settings()
         if not settings.enable:
@@ -159,7 +160,7 @@ class Camera:
             self.reset()  # a recording began again
         self._last_stamp_ns = stamp_ns
         if self._limit.admits(time.monotonic(), settings.max_rate):
-            self._deliver(self, msg)
+            self._deliver(self, Frame(msg, arrived))
         else:
             self.health.on_skipped()
 

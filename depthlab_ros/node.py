@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``depthlab_node``: camera images in, segments with class and depth out.
 
-The executor's thread only receives; a worker thread takes the newest frame, runs the model and
-publishes, so that a slow model never makes the node deaf or lets old frames pile up.
+The executor's thread only receives; a second one takes the newest frame and runs the model, a
+third publishes, so that a slow model never makes the node deaf or lets old frames pile up.
 """
 
 from __future__ import annotations
@@ -10,27 +10,25 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
-from depthlab_core import DepthLab, LabelSet, Prediction
+from depthlab_core import DepthLab
 from depthlab_core.config import PostprocessConfig
 from depthlab_ros import mounting_height
-from depthlab_ros.camera import Camera, ImageMsg
-from depthlab_ros.conversions import image_from_compressed_msg, image_from_msg, stamp_to_ns
+from depthlab_ros.camera import Camera
+from depthlab_ros.conversions import stamp_to_ns
 from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
+from depthlab_ros.frame import Frame, ImageMsg, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import refuse_invalid_transitions
 from depthlab_ros.memory import device_mib, process_mib
@@ -49,24 +47,6 @@ from depthlab_ros.vision_conversions import HAS_VISION_MSGS, MISSING
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 # Stamps further than this from the node's clock are of another one: a bag's, or simulated.
 LONGEST_LATENCY_S = 60.0
-
-
-class Model(Protocol):
-    """What the node needs of a model; ``depthlab_core.DepthLab`` is one."""
-
-    labels: LabelSet
-    postprocess: PostprocessConfig
-
-    @property
-    def name(self) -> str:
-        """Name for ``SegmentArray.model``."""
-
-    @property
-    def device(self) -> object:
-        """Where it runs, for reports."""
-
-    def predict(self, image: NDArray[np.uint8], focal_length: float | None = None) -> Prediction:
-        """Return what is in an RGB image, uint8 ``(H, W, 3)``."""
 
 
 class DepthLabNode(LifecycleNode):
@@ -94,7 +74,7 @@ class DepthLabNode(LifecycleNode):
         self._model: Model | None = None
         self._models_own = PostprocessConfig()
         self._categories: frozenset[int] = frozenset()
-        self._worker: InferenceWorker[Camera, ImageMsg] | None = None
+        self._worker: InferenceWorker[Camera, Frame, InferredFrame] | None = None
         self._heights: MountingHeight | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         # Steady: simulated time may stand still, which is when a report is wanted.
@@ -137,7 +117,7 @@ class DepthLabNode(LifecycleNode):
         """Start to take images."""
         result = super().on_activate(state)
         assert self._model is not None
-        self._worker = InferenceWorker(self._process, self._give_up)
+        self._worker = InferenceWorker(self._infer, self._publish, self._give_up)
         for camera in self.cameras:
             camera.outputs.announce(self._model.labels)
             camera.start(self._worker.put)
@@ -216,51 +196,46 @@ class DepthLabNode(LifecycleNode):
         for camera in self.cameras:
             camera.reset()
 
-    def _process(self, camera: Camera, msg: ImageMsg) -> None:
+    def _infer(self, camera: Camera, frame: Frame) -> InferredFrame | None:
         assert self._model is not None
-        settings, model = self._settings, self._model
+        settings = self._settings
         if not camera.outputs.any_wanted(settings.lazy):
-            return
-        start = time.perf_counter()
-        is_raw = isinstance(msg, Image)
-        image = image_from_msg(msg) if is_raw else image_from_compressed_msg(msg)
-        height, width = image.shape[:2]
-        calibration = camera.calibration_of(stamp_to_ns(msg.header.stamp), width, height)
-        decoded = time.perf_counter()
-        prediction = model.predict(
-            image, focal_length=calibration.focal_length if calibration is not None else None
-        )
-        predicted = time.perf_counter()
+            return None
+        return infer(camera, frame, self._model, settings)
+
+    def _publish(self, camera: Camera, inferred: InferredFrame) -> None:
         if not self._settings.enable:
             return  # switched off meanwhile
+        assert self._model is not None
+        begun, settings = time.perf_counter(), inferred.settings
+        header = inferred.frame.msg.header
         prediction, tracks = camera.continuity.follow(
-            prediction,
-            stamp_to_ns(msg.header.stamp) / 1e9,
+            inferred.prediction,
+            stamp_to_ns(header.stamp) / 1e9,
             tracking=settings.tracking,
-            camera_height=self._camera_height(msg.header.frame_id),
+            camera_height=self._camera_height(header.frame_id),
         )
         followed = time.perf_counter()
         camera.outputs.publish(
             Result(
-                header=msg.header,
-                image=image,
+                header=header,
+                image=inferred.image,
                 prediction=filter_segments(prediction, self._categories, settings.min_score),
-                inference_ms=(predicted - decoded) * 1e3,
-                camera=calibration,
-                model=model.name,
-                labels=model.labels,
+                inference_ms=inferred.timings["inference"],
+                camera=inferred.camera,
+                model=self._model.name,
+                labels=self._model.labels,
                 settings=settings,
                 tracks=tracks,
             )
         )
         timings = {
-            "decode": (decoded - start) * 1e3,
-            **prediction.timings,
-            "inference": (predicted - decoded) * 1e3,
-            "tracking": (followed - predicted) * 1e3,
+            **inferred.timings,
+            "handover": (begun - inferred.done) * 1e3,
+            "tracking": (followed - begun) * 1e3,
             "publish": (time.perf_counter() - followed) * 1e3,
         }
-        camera.health.on_published(timings, self._latency_ms(msg))
+        camera.health.on_published(timings, self._latency_ms(inferred.frame.msg))
 
     def _camera_height(self, frame_id: str) -> float | None:
         """Return the height of a camera in metres: by parameter, else by TF, else None."""

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two threads between arrival and publishing."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from depthlab_ros.image_codec import ConversionError
+from depthlab_ros.inference_worker import InferenceWorker
+
+
+class Stages:
+    """Records what passes, and holds back the frames that a test has closed a gate for."""
+
+    def __init__(self) -> None:
+        self.inferred: list[str] = []
+        self.published: list[str] = []
+        self.given_up: list[tuple[str, str]] = []
+        self.gates: dict[str, threading.Event] = {}
+        self.worker = InferenceWorker(
+            self.infer, self.publish, lambda camera, text: self.given_up.append((camera, text))
+        )
+
+    def hold(self, step: str) -> threading.Event:
+        return self.gates.setdefault(step, threading.Event())
+
+    def infer(self, camera: str, frame: str) -> str | None:
+        self.inferred.append(frame)
+        self._wait(f"infer {frame}")
+        if frame == "broken":
+            raise RuntimeError("two\nlines")
+        if frame == "no image":
+            raise ConversionError("got nothing")
+        return None if frame == "unwanted" else frame
+
+    def publish(self, camera: str, result: str) -> None:
+        if result == "unpublishable":
+            raise ValueError("too large")
+        self._wait(f"publish {result}")
+        self.published.append(result)
+
+    def _wait(self, step: str) -> None:
+        if step in self.gates:
+            assert self.gates[step].wait(30)
+
+
+@pytest.fixture
+def stages():
+    made = Stages()
+    yield made
+    for gate in made.gates.values():
+        gate.set()
+    made.worker.stop()
+
+
+def test_the_next_frame_is_inferred_while_one_is_published(stages, until):
+    gate = stages.hold("publish 1")
+    stages.worker.put("front", "1")
+    until(lambda: stages.inferred == ["1"])
+    stages.worker.put("front", "2")
+    until(lambda: stages.inferred == ["1", "2"])
+    assert stages.published == []
+    gate.set()
+    until(lambda: stages.published == ["1", "2"])
+
+
+def test_behind_a_slow_publisher_frames_are_replaced_and_not_queued(stages, until):
+    gate = stages.hold("publish 1")
+    stages.worker.put("front", "1")
+    until(lambda: stages.inferred == ["1"])
+    stages.worker.put("front", "2")
+    until(lambda: stages.inferred == ["1", "2"])
+    # 1 is held and 2 waits to be published, so the others have to wait.
+    for frame in "3456789":
+        stages.worker.put("front", frame)
+    assert stages.worker.replaced("front") == 6
+    gate.set()
+    until(lambda: stages.published == ["1", "2", "9"])
+    assert stages.inferred == ["1", "2", "9"]
+
+
+def test_order_is_kept_and_cameras_take_turns(stages, until):
+    gate = stages.hold("infer 1")
+    stages.worker.put("front", "1")
+    until(lambda: stages.inferred == ["1"])
+    stages.worker.put("rear", "2")
+    stages.worker.put("front", "3")
+    stages.worker.put("rear", "4")
+    gate.set()
+    until(lambda: stages.published == ["1", "4", "3"])
+
+
+@pytest.mark.parametrize(
+    ("frame", "text"),
+    [
+        ("broken", "frame failed: RuntimeError: two lines"),
+        ("no image", "frame dropped: got nothing"),
+        ("unpublishable", "frame failed: ValueError: too large"),
+    ],
+)
+def test_a_failure_costs_its_frame_alone(stages, until, frame, text):
+    stages.worker.put("front", frame)
+    until(lambda: stages.given_up == [("front", text)])
+    stages.worker.put("front", "next")
+    until(lambda: stages.published == ["next"])
+    assert stages.worker.busy_s == 0.0
+
+
+def test_what_nobody_wants_is_not_published(stages, until):
+    stages.worker.put("front", "unwanted")
+    until(lambda: stages.inferred == ["unwanted"])
+    stages.worker.put("front", "wanted")
+    until(lambda: stages.published == ["wanted"])
+
+
+@pytest.mark.parametrize("step", ["infer 1", "publish 1"])
+def test_busy_while_either_stage_is(stages, until, step):
+    gate = stages.hold(step)
+    stages.worker.put("front", "1")
+    until(lambda: stages.worker.busy_s > 0.02)
+    gate.set()
+    until(lambda: stages.worker.busy_s == 0.0)
+
+
+def test_stopping_finishes_what_is_under_way_and_drops_what_waits(stages, until):
+    gate = stages.hold("publish 1")
+    stages.worker.put("front", "1")
+    until(lambda: stages.inferred == ["1"])
+    stages.worker.put("front", "2")
+    until(lambda: stages.inferred == ["1", "2"])
+    stopping = threading.Thread(target=stages.worker.stop)
+    stopping.start()
+    until(lambda: stages.worker._slots._closed)
+    stages.worker.put("front", "late")
+    gate.set()
+    stopping.join(30)
+    assert stages.published == ["1", "2"]
+    assert "late" not in stages.inferred
