@@ -65,9 +65,8 @@ def draw_prediction(
         else labels.categories[segment.category_id].color
         for segment in prediction.segments
     }
-    canvas = _tint(image, prediction, colors)
     style = tag_style(*image.shape[:2])
-    _outline(canvas, prediction.id_map, style.thickness)
+    canvas = _tint(image, prediction, colors, style.thickness)
     _write_tags(canvas, prediction, colors, style, statistic)
     return canvas
 
@@ -76,6 +75,7 @@ def _tint(
     image: npt.NDArray[np.uint8],
     prediction: Prediction,
     colors: dict[int, tuple[int, int, int]],
+    thickness: int,
 ) -> npt.NDArray[np.uint8]:
     # Here, because numba takes a second to import and training needs none of it.
     from depthlab_core.cpu.tint import tint_pixels
@@ -88,20 +88,8 @@ def _tint(
         opacity = round(256 * (_THING_OPACITY if segment.is_thing else _STUFF_OPACITY))
         tint[segment.id] = np.array(colors[segment.id], np.uint16) * np.uint16(opacity)
         keep[segment.id] = 256 - opacity
-    canvas = np.array(image, order="C")
-    tint_pixels(canvas, np.ascontiguousarray(prediction.id_map), tint, keep)
-    return canvas
-
-
-def _outline(
-    canvas: npt.NDArray[np.uint8], id_map: npt.NDArray[np.uint16], thickness: int
-) -> None:
-    edge = np.zeros(id_map.shape, np.uint8)
-    edge[:, 1:] |= id_map[:, 1:] != id_map[:, :-1]
-    edge[1:] |= id_map[1:] != id_map[:-1]
-    if thickness > 1:
-        edge = cv2.dilate(edge, np.ones((thickness, thickness), np.uint8))  # type: ignore[assignment]
-    canvas[edge > 0] = (255, 255, 255)
+    id_map = np.ascontiguousarray(prediction.id_map)
+    return tint_pixels(np.ascontiguousarray(image), id_map, tint, keep, thickness)
 
 
 @dataclass(frozen=True)
@@ -146,7 +134,7 @@ def _by_importance(prediction: Prediction, statistic: DepthStatistic) -> Iterabl
 def _inner_point(id_map: npt.NDArray[np.uint16], segment: Segment) -> tuple[int, int]:
     """Return (u, v) of a pixel well inside the segment; its centroid may lie outside of it."""
     x, y, width, height = segment.bbox
-    step = max(max(width, height) // 128, 1)
+    step = max(max(width, height) // 64, 1)
     mask = id_map[y : y + height : step, x : x + width : step] == segment.id
     if not mask.any():
         return round(segment.centroid[0]), round(segment.centroid[1])

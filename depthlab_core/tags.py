@@ -99,17 +99,12 @@ def draw_tag(
     # Perceived brightness (ITU-R BT.601) decides between black and white text.
     is_bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
     (_, text_height), _ = cv2.getTextSize(text, _FONT, style.font_scale, style.text_thickness)
-    origin = (box.left + style.padding, box.top + style.padding + text_height)
-    cv2.putText(
-        canvas,
-        text,
-        origin,
-        _FONT,
-        style.font_scale,
-        (0, 0, 0) if is_bright else (255, 255, 255),
-        style.text_thickness,
-        cv2.LINE_AA,
-    )
+    left, baseline = box.left + style.padding, box.top + style.padding + text_height
+    text_color = (0, 0, 0) if is_bright else (255, 255, 255)
+    # OpenCV draws smooth lines of two pixels nine times slower than those of one.
+    for shift in range(style.text_thickness):
+        place = (left + shift, baseline)
+        cv2.putText(canvas, text, place, _FONT, style.font_scale, text_color, 1, cv2.LINE_AA)
 
 
 def _extent(text: str, style: TagStyle) -> tuple[int, int]:

@@ -31,7 +31,7 @@ from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
 from depthlab_ros.frame import Frame, ImageMsg, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import refuse_invalid_transitions
-from depthlab_ros.memory import device_mib, process_mib
+from depthlab_ros.memory import device_mib, keep_freed_memory, process_mib
 from depthlab_ros.mounting_height import MountingHeight
 from depthlab_ros.one_line import one_line
 from depthlab_ros.outputs import LOG_EVERY_S, Result
@@ -300,6 +300,7 @@ class DepthLabNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to end."""
+    keep_freed_memory()
     rclpy.init(args=args)
     try:
         node = DepthLabNode()

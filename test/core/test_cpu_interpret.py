@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -250,15 +251,26 @@ def test_nearest_centres(count: int, reach: float) -> None:
     np.testing.assert_array_equal(votes.sum(axis=0), pairs)
 
 
-def test_tint() -> None:
+@pytest.mark.parametrize("thickness", [0, 1, 2, 3, 5])
+def test_tint_and_lines(thickness: int) -> None:
     generator = np.random.default_rng(0)
-    canvas = generator.integers(0, 256, (70, 50, 3), np.uint8)
-    id_map = generator.integers(0, 4, (70, 50)).astype(np.uint16)
+    image = generator.integers(0, 256, (70, 50, 3), np.uint8)
+    id_map = np.kron(generator.integers(0, 4, (5, 5)), np.ones((14, 10))).astype(np.uint16)
+    id_map[30, 20] = 3
     keep = np.array([256, 0, 100, 128], np.uint16)
     colors = (generator.integers(0, 256, (4, 3)) * (256 - keep)[:, None]).astype(np.uint16)
-    expected = (canvas * keep[id_map][..., None].astype(np.int64) + colors[id_map]) >> 8
-    tint.tint_pixels(canvas, id_map, colors, keep)
-    np.testing.assert_array_equal(canvas, expected)
+    expected = (image * keep[id_map][..., None].astype(np.int64) + colors[id_map]) >> 8
+    edge = np.zeros(id_map.shape, np.uint8)
+    edge[:, 1:] |= id_map[:, 1:] != id_map[:, :-1]
+    edge[1:] |= id_map[1:] != id_map[:-1]
+    if thickness:
+        window = np.ones((thickness, thickness), np.uint8)
+        # OpenCV looks at a window mirrored about its middle: for even sizes, up and to the left.
+        expected[cv2.dilate(edge, window) > 0] = 255
+    before = image.copy()
+    drawn = tint.tint_pixels(image, id_map, colors, keep, thickness)
+    np.testing.assert_array_equal(drawn, expected)
+    np.testing.assert_array_equal(image, before)
 
 
 def test_kernels_compile_once() -> None:
