@@ -20,7 +20,8 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depthlab_ros.camera_model import CameraModel, CameraModelBuffer
+from depthlab_ros.calibration_buffer import CalibrationBuffer
+from depthlab_ros.camera_model import CameraModel
 from depthlab_ros.conversions import camera_model_from_msg, stamp_to_ns
 from depthlab_ros.health import Health, Surroundings
 from depthlab_ros.outputs import Outputs
@@ -50,7 +51,7 @@ class Camera:
     ) -> None:
         self.name = name
         self.outputs = Outputs(node, self._topic(""))
-        self.calibrations = CameraModelBuffer()
+        self.calibrations = CalibrationBuffer()
         self.health = Health()
         self._node = node
         self._settings = settings
@@ -63,7 +64,7 @@ class Camera:
     def start(self, deliver: Callable[[Camera, ImageMsg], None]) -> None:
         """Subscribe; ``deliver`` gets every image that is to be worked on."""
         self.health = Health()
-        self.calibrations = CameraModelBuffer()
+        self.calibrations = CalibrationBuffer()
         self._last_stamp_ns = 0
         self._deliver = deliver
         compressed = self._settings().image_transport == "compressed"
@@ -160,8 +161,8 @@ class Camera:
             self.health.on_skipped()
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
+        self.calibrations.add(msg)
         camera = camera_model_from_msg(msg)
-        self.calibrations.add(stamp_to_ns(msg.header.stamp), camera)
         if camera.is_distorted:
             self._node.get_logger().info(
                 f"the lens is distorted ({camera.distortion_model}); image_raw is used as it is, "

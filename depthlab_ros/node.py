@@ -28,8 +28,9 @@ from std_srvs.srv import SetBool
 from depthlab_core import DepthLab, LabelSet, Prediction
 from depthlab_core.config import PostprocessConfig
 from depthlab_ros.camera import Camera, ImageMsg
-from depthlab_ros.conversions import image_from_compressed_msg, image_from_msg, stamp_to_ns
+from depthlab_ros.conversions import image_from_compressed_msg, stamp_to_ns
 from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
+from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import refuse_invalid_transitions
 from depthlab_ros.memory import device_mib, process_mib

@@ -13,7 +13,8 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from depthlab_ros.conversions import image_from_msg, stamp_to_ns
+from depthlab_ros.conversions import stamp_to_ns
+from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.recording import Recording
 
 # Deep enough that drawing out a pause of this process loses nothing.
