@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (
     HistoryPolicy,
     QoSCompatibility,
+    QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
     qos_check_compatible,
@@ -34,6 +35,15 @@ INPUT_QOS = QoSProfile(
 CAMERA_INFO_QOS = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=10
 )
+# Durability, too: some drivers publish CameraInfo once, for late subscribers (transient local).
+OVERRIDABLE = (
+    QoSPolicyKind.HISTORY,
+    QoSPolicyKind.DEPTH,
+    QoSPolicyKind.RELIABILITY,
+    QoSPolicyKind.DURABILITY,
+)
+# Fast DDS 2.14 now and then says 2147483647 after an image of which only a part has come.
+MOST_LOST_AT_ONCE = 1000
 ImageMsg: TypeAlias = "Image | CompressedImage"
 
 
@@ -127,13 +137,17 @@ class Camera:
                 f"will come from it (set qos_overrides.{resolved}.subscription.*)"
             )
 
+        def lost(event: Any) -> None:
+            if kind is not CameraInfo and event.total_count_change <= MOST_LOST_AT_ONCE:
+                self.health.on_lost(event.total_count_change)
+
         return self._node.create_subscription(
             kind,
             topic,
             callback,
             qos,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn, message_lost=lost),
+            qos_overriding_options=QoSOverridingOptions(OVERRIDABLE),
         )
 
     def _incompatible(self, subscription: Any) -> list[str]:
