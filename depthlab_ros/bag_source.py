@@ -20,9 +20,9 @@ from depthlab_ros.camera_model import CameraModel
 from depthlab_ros.conversions import (
     camera_model_from_msg,
     image_from_compressed_msg,
-    image_from_msg,
     stamp_to_ns,
 )
+from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.image_codec import ConversionError
 from depthlab_ros.one_line import one_line
 from depthlab_ros.sources import DEFAULT_RATE, SourceError, SourceFrame

@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (
     HistoryPolicy,
     QoSCompatibility,
+    QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
     qos_check_compatible,
@@ -20,7 +21,8 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depthlab_ros.camera_model import CameraModel, CameraModelBuffer
+from depthlab_ros.calibration_buffer import CalibrationBuffer
+from depthlab_ros.camera_model import CameraModel
 from depthlab_ros.continuity import Continuity
 from depthlab_ros.conversions import camera_model_from_msg, stamp_to_ns
 from depthlab_ros.frame import Frame, ImageMsg
@@ -35,6 +37,15 @@ INPUT_QOS = QoSProfile(
 CAMERA_INFO_QOS = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=10
 )
+# Durability, too: some drivers publish CameraInfo once, for late subscribers (transient local).
+OVERRIDABLE = (
+    QoSPolicyKind.HISTORY,
+    QoSPolicyKind.DEPTH,
+    QoSPolicyKind.RELIABILITY,
+    QoSPolicyKind.DURABILITY,
+)
+# Fast DDS 2.14 now and then says 2147483647 after an image of which only a part has come.
+MOST_LOST_AT_ONCE = 1000
 
 
 class Camera:
@@ -51,7 +62,7 @@ class Camera:
     ) -> None:
         self.name = name
         self.outputs = Outputs(node, self._topic(""))
-        self.calibrations = CameraModelBuffer()
+        self.calibrations = CalibrationBuffer()
         self.continuity = Continuity()
         self.health = Health()
         self._node = node
@@ -65,7 +76,7 @@ class Camera:
     def start(self, deliver: Callable[[Camera, Frame], None]) -> None:
         """Subscribe; ``deliver`` gets every image that is to be worked on."""
         self.health = Health()
-        self.calibrations = CameraModelBuffer()
+        self.calibrations = CalibrationBuffer()
         self.continuity.reset()
         self._last_stamp_ns = 0
         self._deliver = deliver
@@ -130,13 +141,17 @@ class Camera:
                 f"will come from it (set qos_overrides.{resolved}.subscription.*)"
             )
 
+        def lost(event: Any) -> None:
+            if kind is not CameraInfo and event.total_count_change <= MOST_LOST_AT_ONCE:
+                self.health.on_lost(event.total_count_change)
+
         return self._node.create_subscription(
             kind,
             topic,
             callback,
             qos,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn, message_lost=lost),
+            qos_overriding_options=QoSOverridingOptions(OVERRIDABLE),
         )
 
     def _incompatible(self, subscription: Any) -> list[str]:
@@ -165,8 +180,8 @@ class Camera:
             self.health.on_skipped()
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
+        self.calibrations.add(msg)
         camera = camera_model_from_msg(msg)
-        self.calibrations.add(stamp_to_ns(msg.header.stamp), camera)
         if camera.is_distorted:
             self._node.get_logger().info(
                 f"the lens is distorted ({camera.distortion_model}); image_raw is used as it is, "

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
 Point = tuple[float, float, float]
@@ -125,37 +123,3 @@ def focal_length_from_fov(width: int, horizontal_fov_deg: float) -> float:
             f"got a field of view of {horizontal_fov_deg} degrees, expected 0 to 180, exclusive"
         )
     return width / (2.0 * math.tan(math.radians(horizontal_fov_deg) / 2.0))
-
-
-class CameraModelBuffer:
-    """The camera models of the last moments, to be paired with images by stamp.
-
-    Most cameras publish the same model again and again, so when the one of an image's own stamp
-    is not there (yet), the one that came last stands in.
-    """
-
-    def __init__(self, capacity: int = 30) -> None:
-        self._models: OrderedDict[int, CameraModel] = OrderedDict()
-        self._capacity = capacity
-        self._lock = threading.Lock()
-
-    def add(self, stamp_ns: int, model: CameraModel) -> None:
-        """Remember ``model`` for images stamped ``stamp_ns`` nanoseconds."""
-        with self._lock:
-            self._models.pop(stamp_ns, None)
-            self._models[stamp_ns] = model
-            while len(self._models) > self._capacity:
-                self._models.popitem(last=False)
-
-    def forget_all_but_last(self) -> None:
-        """Forget the models of a time that is over; the last one goes on standing in."""
-        with self._lock:
-            while len(self._models) > 1:
-                self._models.popitem(last=False)
-
-    def find(self, stamp_ns: int) -> CameraModel | None:
-        """Return the model of that stamp, else the last one added, else ``None``."""
-        with self._lock:
-            if stamp_ns in self._models:
-                return self._models[stamp_ns]
-            return next(reversed(self._models.values()), None)

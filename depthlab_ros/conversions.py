@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from depthlab_ros.camera_model import NOWHERE, CameraModel
-from depthlab_ros.image_codec import decode_compressed, decode_image, encode_image, encode_jpeg
+from depthlab_ros.image_codec import decode_compressed, encode_image, encode_jpeg
 
 if TYPE_CHECKING:
     # The player converts images too, and should not have to load torch for it.
@@ -31,22 +31,6 @@ if TYPE_CHECKING:
     from depthlab_core.track import TrackState
 
 UNTRACKED = -1
-
-
-def image_from_msg(msg: Image) -> NDArray[np.uint8]:
-    """Return the pixels of an image message as RGB, uint8 ``(H, W, 3)``.
-
-    Raises:
-        ConversionError: If the encoding is not supported, or size, step and data do not fit.
-    """
-    return decode_image(
-        msg.data,
-        height=msg.height,
-        width=msg.width,
-        encoding=msg.encoding,
-        step=msg.step,
-        is_bigendian=bool(msg.is_bigendian),
-    )
 
 
 def image_from_compressed_msg(msg: CompressedImage) -> NDArray[np.uint8]:

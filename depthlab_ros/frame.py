@@ -14,7 +14,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from depthlab_core import LabelSet, Prediction
 from depthlab_core.config import PostprocessConfig
 from depthlab_ros.camera_model import CameraModel
-from depthlab_ros.conversions import image_from_compressed_msg, image_from_msg, stamp_to_ns
+from depthlab_ros.conversions import image_from_compressed_msg, stamp_to_ns
+from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.parameters import NodeParameters
 
 if TYPE_CHECKING:

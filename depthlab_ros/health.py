@@ -14,6 +14,12 @@ NO_IMAGES_S = 3.0
 STUCK_S = 10.0
 # Frames may go missing now and then while a GPU warms up or a disk is written.
 _TOLERATED_DROPS = 0.1
+# So may one on its way; an image in twenty is what a person would see in a video.
+_TOLERATED_LOSSES = 0.05
+WHAT_AGAINST_LOSSES = (
+    "ask for reliable images (qos_overrides.TOPIC.subscription.reliability) or compressed ones, "
+    "set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, raise net.core.rmem_max"
+)
 
 
 class Meter:
@@ -80,6 +86,7 @@ class Health:
     published: Meter = field(default_factory=Meter)
     failed: Meter = field(default_factory=Meter)
     dropped: Meter = field(default_factory=Meter)
+    lost: Meter = field(default_factory=Meter)
     skipped: int = 0
     last_error: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -98,6 +105,12 @@ class Health:
         """Count a frame that was left out because the rate is limited."""
         with self._lock:
             self.skipped += 1
+
+    def on_lost(self, number: int) -> None:
+        """Count images that were published and that the middleware lost on their way."""
+        with self._lock:
+            for _ in range(number):
+                self.lost.count(self.clock())
 
     def on_published(self, timings: Mapping[str, float], latency_ms: float | None) -> None:
         """Count a frame whose outputs went out.
@@ -133,13 +146,23 @@ class Health:
                 return ""
             if around.busy_s > STUCK_S:
                 return f"the model has been at one frame for {around.busy_s:.0f} s"
+            received, lost = self.received.recent(now), self.lost.recent(now)
             silence = now - (self._start if self.received.last is None else self.received.last)
-            if silence > NO_IMAGES_S:
-                who = "nobody publishes it" if not around.publishers else "it has a publisher"
+            if silence > NO_IMAGES_S and not lost:
+                # The middleware tells of losses only when a later image comes through.
+                who = (
+                    f"it has a publisher, so large images may get lost: {WHAT_AGAINST_LOSSES}"
+                    if around.publishers
+                    else "nobody publishes it"
+                )
                 return f"no image on {around.topic} for {silence:.0f} s; {who}"
             if self.failed.recent(now):
                 return f"{self.failed.total} frames failed: {self.last_error}"
-            received = self.received.recent(now)
+            if lost > max(1.0, _TOLERATED_LOSSES * (received + lost)):
+                return (
+                    f"{lost} of {received + lost} images on {around.topic} were lost on their "
+                    f"way in the last {WINDOW_S:.0f} s: {WHAT_AGAINST_LOSSES}"
+                )
             if received > 5 and self.dropped.recent(now) > _TOLERATED_DROPS * received:
                 return (
                     f"cannot keep up: {self.received.rate(now):.1f} images/s in, "
@@ -158,6 +181,7 @@ class Health:
                 "output_rate_hz": f"{self.published.rate(now):.2f}",
                 "frames_received": str(self.received.total),
                 "frames_published": str(self.published.total),
+                "frames_lost": str(self.lost.total),
                 "frames_dropped": str(self.dropped.total),
                 "frames_skipped": str(self.skipped),
                 "frames_failed": str(self.failed.total),

@@ -2,7 +2,7 @@
 """Decode the pixel encodings of ``sensor_msgs`` to RGB, and encode RGB for publishing.
 
 Plain OpenCV on plain buffers, so that the same code reads live messages, bag messages and tests.
-``docs/adr/0004-image-encodings.md`` says why it is neither cv_bridge nor rosbags-image.
+``docs/adr/0004-image-encodings.md`` says why; ``image_bridge.py`` takes cv_bridge where it can.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ _INTERLEAVED = {
     for name, (channels, code) in _LAYOUTS.items()
     for bits, dtype in ((8, np.uint8), (16, np.uint16))
 }
+INTERLEAVED_PIXEL_BYTES = {
+    name: layout.channels * np.dtype(layout.dtype).itemsize
+    for name, layout in _INTERLEAVED.items()
+}
 # OpenCV's own type names carry no colour order; every ROS tool reads them as OpenCV would: BGR.
 _OPENCV_TYPES = {
     f"{bits}UC{suffix}": f"{name}{bits}"
@@ -94,7 +98,7 @@ def decode_image(
     encoding = _OPENCV_TYPES.get(encoding, encoding)
     if encoding in _INTERLEAVED:
         layout = _INTERLEAVED[encoding]
-        row_bytes = width * layout.channels * np.dtype(layout.dtype).itemsize
+        row_bytes = width * INTERLEAVED_PIXEL_BYTES[encoding]
         rows = _rows(data, height, row_bytes, step, encoding)
         return _interleaved_to_rgb(rows, layout, encoding, is_bigendian)
     if encoding in _YUV_422:

@@ -7,6 +7,7 @@ third publishes, so that a slow model never makes the node deaf or lets old fram
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -317,6 +318,7 @@ def main(args: list[str] | None = None) -> int:
         if rclpy.ok():
             raise  # else interrupted while it came up, where rclpy raises what it likes
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -15,7 +15,8 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from depthlab_ros.comparison import Comparison
-from depthlab_ros.conversions import image_from_msg, stamp_to_ns
+from depthlab_ros.conversions import stamp_to_ns
+from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.recording import Recording
 from depthlab_ros.truth import DEPTH_TOPIC, PANOPTIC_TOPIC, map_from_msg
 

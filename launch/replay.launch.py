@@ -5,16 +5,12 @@ from __future__ import annotations
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+
+from depthlab_ros.launching import common_arguments, depthlab_node, given, rviz
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the description; ``ros2 launch depthlab_ros replay.launch.py -s`` lists arguments."""
-    share = FindPackageShare("depthlab_ros")
     return LaunchDescription(
         [
             DeclareLaunchArgument("bag", description="Folder or file of the rosbag2"),
@@ -43,64 +39,31 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["true", "false"],
                 description="Whether to start again at the end",
             ),
-            DeclareLaunchArgument(
-                "model",
-                default_value="",
-                description="Bundled model, or path of a checkpoint; empty = as in params_file",
-            ),
-            DeclareLaunchArgument(
-                "device",
-                default_value="",
-                description="auto, cpu, cuda or cuda:N; empty = as in params_file",
-            ),
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=PathJoinSubstitution([share, "config", "depthlab.yaml"]),
-                description="YAML file with the parameters of the node",
-            ),
-            DeclareLaunchArgument(
-                "rviz",
-                default_value="false",
-                choices=["true", "false"],
-                description="Whether to open RViz",
-            ),
-            OpaqueFunction(function=_bag_and_node),
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                arguments=["-d", PathJoinSubstitution([share, "rviz", "depthlab.rviz"])],
-                parameters=[{"use_sim_time": True}],
-                condition=IfCondition(LaunchConfiguration("rviz")),
-            ),
+            *common_arguments(),
+            OpaqueFunction(function=_nodes),
         ]
     )
 
 
-def _bag_and_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return the bag's player and the node, once the arguments are known."""
-
-    def given(name: str) -> str:
-        return str(LaunchConfiguration(name).perform(context))
-
-    image_topic, transport = given("image_topic"), given("image_transport")
+def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return node, the bag's player and RViz, once the arguments are known."""
+    image_topic, transport = given(context, "image_topic"), given(context, "image_transport")
     beside = image_topic.removesuffix("/compressed").rpartition("/")[0]
     wanted = "image_raw/compressed" if transport == "compressed" else "image_raw"
-    texts = {name: given(name) for name in ("model", "device") if given(name)}
-    node = Node(
-        package="depthlab_ros",
-        executable="depthlab_node",
-        parameters=[
-            given("params_file"),
-            {"use_sim_time": True, "image_transport": transport},
-            {name: ParameterValue(text, value_type=str) for name, text in texts.items()},
-        ],
+    node = depthlab_node(
+        context,
+        {"use_sim_time": True, "image_transport": transport},
         remappings=[
             (wanted, image_topic),
-            ("camera_info", given("camera_info_topic") or f"{beside}/camera_info"),
+            ("camera_info", given(context, "camera_info_topic") or f"{beside}/camera_info"),
         ],
-        output="screen",
     )
-    command = ["ros2", "bag", "play", given("bag"), "--clock", "100", "--rate", given("rate")]
-    if given("loop") == "true":
-        command.append("--loop")
-    return [node, ExecuteProcess(cmd=command, output="screen")]
+    play = ["ros2", "bag", "play", given(context, "bag"), "--clock", "100"]
+    play += ["--rate", given(context, "rate")]
+    if given(context, "loop") == "true":
+        play.append("--loop")
+    return [
+        node,
+        ExecuteProcess(cmd=play, output="screen"),
+        *rviz(context, parameters={"use_sim_time": True}),
+    ]

@@ -9,7 +9,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
-from depthlab_ros.camera_model import CameraModel, CameraModelBuffer, focal_length_from_fov
+from depthlab_ros.camera_model import CameraModel, focal_length_from_fov
 from depthlab_ros.conversions import (
     camera_model_from_msg,
     camera_model_to_msg,
@@ -76,18 +76,6 @@ def test_uncalibrated():
     assert not camera.is_calibrated
     assert not camera.is_distorted
     assert list(camera_model_to_msg(camera, Header()).k) == [0.0] * 9
-
-
-def test_buffer_prefers_the_same_stamp_then_the_last_one():
-    buffer = CameraModelBuffer(capacity=2)
-    models = [CameraModel.from_focal_length(8, 8, float(f)) for f in (1, 2, 3)]
-    assert buffer.find(1) is None
-    buffer.add(1, models[0])
-    buffer.add(2, models[1])
-    assert buffer.find(1) is models[0]
-    assert buffer.find(5) is models[1]
-    buffer.add(3, models[2])
-    assert buffer.find(1) is models[2]
 
 
 def test_stamps_round_trip():

@@ -45,7 +45,8 @@ def test_meter_tells_the_rate_of_late():
 def test_new_node_is_given_time(health, clock):
     assert health.warning(AROUND) == ""
     clock.now += 4.0
-    assert health.warning(AROUND) == "no image on /image_raw for 4 s; it has a publisher"
+    silent = health.warning(AROUND)
+    assert silent.startswith("no image on /image_raw for 4 s; it has a publisher, so large images")
     alone = dataclasses.replace(AROUND, publishers=0)
     assert health.warning(alone) == "no image on /image_raw for 4 s; nobody publishes it"
     health.on_received()
@@ -90,6 +91,32 @@ def test_dropped_frames_mean_that_it_cannot_keep_up(health, clock):
     values = health.values()
     assert (values["frames_received"], values["frames_dropped"]) == ("40", "30")
     assert (values["network_ms"], values["latency_ms"]) == ("1.0", "5.0")
+
+
+def test_images_lost_on_their_way_are_told_with_what_helps(health, clock):
+    for _ in range(40):
+        clock.now += 0.1
+        health.on_received()
+    health.on_lost(2)
+    assert health.warning(AROUND) == ""  # one in twenty is let go
+    health.on_lost(6)
+    warning = health.warning(AROUND)
+    assert warning.startswith("8 of 48 images on /image_raw were lost on their way in the last 5")
+    assert "qos_overrides.TOPIC.subscription.reliability" in warning
+    assert "LARGE_DATA" in warning
+    assert "net.core.rmem_max" in warning
+    assert health.values()["frames_lost"] == "8"
+
+    clock.now += 6.0
+    health.on_received()
+    assert health.warning(AROUND) == ""
+
+
+def test_images_that_are_all_lost_are_not_missing(health, clock):
+    clock.now += 4.0
+    assert health.warning(AROUND).startswith("no image on /image_raw for 4 s")
+    health.on_lost(5)
+    assert health.warning(AROUND).startswith("5 of 5 images on /image_raw were lost")
 
 
 def test_latency_by_another_clock_is_unknown(health):

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import array
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -64,7 +67,7 @@ def test_no_images_is_a_warning(ros, stub, until):
     until(lambda: any(d["level"] == WARN for d in ros.peer.diagnostics))
     message = ros.peer.diagnostics[-1]["message"]
     assert message.startswith("no image on /image_raw for ")
-    assert message.endswith("it has a publisher")
+    assert "; it has a publisher, so large images may get lost: ask for reliable" in message
 
 
 def test_incompatible_publisher_is_named_until_it_is_gone(ros, stub, until):
@@ -80,6 +83,41 @@ def test_incompatible_publisher_is_named_until_it_is_gone(ros, stub, until):
     ros.peer.destroy_publisher(publisher)
     until(lambda: node.count_publishers("image_raw") == 1)
     until(lambda: "incompatible QoS" not in ros.peer.diagnostics[-1]["message"])
+
+
+# Sends images of 26 MB from another process without shared memory and without a second try. The
+# small ones come through, and show the reader that something is missing before them.
+LOSSY_CAMERA = """
+import array, time, rclpy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+rclpy.init()
+node = rclpy.create_node("lossy_camera")
+qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+publisher = node.create_publisher(Image, "image_raw", qos)
+large = Image(height=2160, width=4096, encoding="rgb8", step=4096 * 3)
+large.data = array.array("B", bytes(2160 * 4096 * 3))
+small = Image(height=1, width=1, encoding="rgb8", step=3, data=[0, 0, 0])
+while True:
+    for image in (large, small):
+        publisher.publish(image)
+        time.sleep(0.05)
+"""
+
+
+def test_images_lost_by_the_middleware_are_counted_and_told(ros, stub, until):
+    ros.node(stub)
+    environment = os.environ | {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+    camera = subprocess.Popen([sys.executable, "-c", LOSSY_CAMERA], env=environment)
+    try:
+        until(lambda: any("were lost on their way" in d["message"] for d in ros.peer.diagnostics))
+    finally:
+        camera.kill()
+        camera.wait(10.0)
+    told = next(d for d in ros.peer.diagnostics if "were lost on their way" in d["message"])
+    assert told["level"] == WARN
+    assert int(told["frames_lost"]) > 1
+    assert " images on /image_raw were lost" in told["message"]
 
 
 def test_slow_model_cannot_keep_up(ros, slow_stub, until):

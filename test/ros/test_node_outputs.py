@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -144,6 +145,22 @@ def test_uncalibrated_camera_info_counts_as_none(ros, stub, until):
     car = received(ros, until, "segments").segments[1]
     assert stub.focal_lengths == [None]
     assert math.isnan(car.position.x)
+
+
+def test_camera_info_that_was_published_once_before_the_node_came(ros, stub, until):
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    ros.peer.destroy_publisher(ros.peer.camera_info_pub)
+    ros.peer.camera_info_pub = ros.peer.create_publisher(CameraInfo, "camera_info", latched)
+    ros.peer.camera_info_pub.publish(camera_info(64, 48, 100.0))
+    ros.peer.listen("segments")
+    asked = "qos_overrides./camera_info.subscription."
+    node = ros.node(
+        stub, **{asked + "durability": "transient_local", asked + "reliability": "reliable"}
+    )
+    until(lambda: node.cameras[0].calibrations.find(0) is not None)
+    ros.peer.image_pub.publish(image_msg(picture()))
+    received(ros, until, "segments")
+    assert stub.focal_lengths == [100.0]
 
 
 def test_parameter_focal_length_overrules_camera_info(ros, stub, until):

@@ -21,11 +21,11 @@ from std_msgs.msg import Header
 from depthlab_ros.camera_model import CameraModel
 from depthlab_ros.conversions import (
     camera_model_to_msg,
-    image_from_msg,
     image_to_msg,
     stamp_from_ns,
     stamp_to_ns,
 )
+from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.parameter_declaration import ParameterError
 from depthlab_ros.player import CameraPlayer
 from depthlab_ros.sources import SourceError
