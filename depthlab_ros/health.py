@@ -17,8 +17,9 @@ _TOLERATED_DROPS = 0.1
 # So may one on its way; an image in twenty is what a person would see in a video.
 _TOLERATED_LOSSES = 0.05
 WHAT_AGAINST_LOSSES = (
-    "ask for reliable images (qos_overrides.TOPIC.subscription.reliability) or compressed ones, "
-    "set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, raise net.core.rmem_max"
+    "ask for reliable images (qos_overrides.TOPIC.subscription.reliability) or compressed ones; "
+    "on one machine, let the camera's process use config/fastdds.xml; between machines, set "
+    "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA or raise net.core.rmem_max"
 )
 
 
