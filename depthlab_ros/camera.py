@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -149,7 +150,7 @@ class Camera:
             kind,
             topic,
             callback,
-            qos,
+            copy(qos),  # rclpy writes overrides into it, which are this topic's alone
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn, message_lost=lost),
             qos_overriding_options=QoSOverridingOptions(OVERRIDABLE),
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -222,7 +223,7 @@ class Outputs:
         return self._node.create_lifecycle_publisher(
             message,
             self._prefix + topic,
-            qos,
+            copy(qos),  # rclpy writes overrides into it, which are this topic's alone
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 

@@ -144,3 +144,14 @@ def test_cameras_change_only_while_unconfigured(ros, stub, parameter_overrides):
     [result] = node.set_parameters(parameter_overrides(cameras=["front"]))
     assert not result.successful
     assert "'cameras' can change only while the node is unconfigured" in result.reason
+
+
+def test_an_override_of_one_camera_is_not_the_others(stub, two):
+    reliability = "qos_overrides./front/image_raw.subscription.reliability"
+    node, _, _ = two(stub, **{reliability: "reliable"})
+    taken = [
+        subscription.qos_profile.reliability.name
+        for name in ("front", "side/rear")
+        for subscription in node.get_subscriptions_info_by_topic(f"/{name}/image_raw")
+    ]
+    assert taken == ["RELIABLE", "BEST_EFFORT"]
