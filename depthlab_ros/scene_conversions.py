@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import array
 import sys
 from collections.abc import Sequence
 
@@ -32,9 +31,7 @@ def point_cloud_to_msg(points: NDArray[np.void], header: Header) -> PointCloud2:
     """Return the message of an organised cloud, ``POINT_DTYPE`` ``(rows, columns)``."""
     rows, columns = points.shape
     assert POINT_DTYPE.fields is not None
-    data = array.array("B")
-    data.frombytes(points.view(np.uint8).data.cast("B"))
-    return PointCloud2(
+    msg = PointCloud2(
         header=header,
         height=rows,
         width=columns,
@@ -46,8 +43,9 @@ def point_cloud_to_msg(points: NDArray[np.void], header: Header) -> PointCloud2:
         point_step=POINT_DTYPE.itemsize,
         row_step=POINT_DTYPE.itemsize * columns,
         is_dense=False,
-        data=data,
     )
+    msg.data.frombytes(points.view(np.uint8).data.cast("B"))
+    return msg
 
 
 def thing_boxes_to_msg(boxes: Sequence[ThingBox], header: Header) -> MarkerArray:
