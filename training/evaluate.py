@@ -21,14 +21,14 @@ from tqdm import tqdm
 
 from depthlab_core.checkpoint import CheckpointError
 from depthlab_core.labels import LabelSet
+from depthlab_core.metrics.depth import DepthErrors, SegmentDepthErrors
+from depthlab_core.metrics.panoptic import DepthAwarePanopticQuality, Matches, PanopticQuality
 from depthlab_core.predictor import DepthLab, Prediction
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES
 from training.datasets.sample import DatasetError, Sample, SampleDataset
 from training.metrics.average_precision import AveragePrecision
-from training.metrics.depth import DepthErrors, SegmentDepthErrors
-from training.metrics.panoptic import DepthAwarePanopticQuality, Matches, PanopticQuality
 from training.metrics.semantic import SemanticIou
 from training.report import FrameFigures, write_report
 from training.results_table import Results, as_text

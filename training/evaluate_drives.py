@@ -24,11 +24,11 @@ from depthlab_core.checkpoint import CheckpointError
 from depthlab_core.ground import fit_ground
 from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.labels import CITYSCAPES, VOID
+from depthlab_core.metrics.depth import DepthErrors
+from depthlab_core.metrics.panoptic import match_segments
 from depthlab_core.predictor import DepthLab, Prediction
 from depthlab_core.segments import Segment, compute_segments
 from depthlab_core.tracking import Tracker
-from training.metrics.depth import DepthErrors
-from training.metrics.panoptic import match_segments
 from training.metrics.tracking import SpeedErrors, TrackingQuality
 from training.results_table import Results, as_text
 from training.streets.frame import StreetFrame

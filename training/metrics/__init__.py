@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation metrics; every class collects with ``update`` and reports with ``result``."""
+"""Metrics that only training needs, in the form of those in ``depthlab_core.metrics``."""

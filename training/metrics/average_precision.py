@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthlab_core.labels import VOID, LabelSet
-from training.metrics.panoptic import IntMap
+from depthlab_core.metrics.panoptic import IntMap
 
 Values = npt.NDArray[np.float64]
 

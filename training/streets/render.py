@@ -15,7 +15,8 @@ from training.streets.gpu import RendererError
 from training.streets.write import CityscapesWriter, PanopticEntry
 
 
-def _size(text: str) -> tuple[int, int]:
+def image_size(text: str) -> tuple[int, int]:
+    """Return (width, height) of "WIDTHxHEIGHT"."""
     width, height = text.lower().split("x")
     return int(width), int(height)
 
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, required=True)
     parser.add_argument("--start", type=int, default=0, help="number of the first frame")
     parser.add_argument("--split", choices=("train", "val"), default="train")
-    parser.add_argument("--size", type=_size, default=(512, 256), metavar="WIDTHxHEIGHT")
+    parser.add_argument("--size", type=image_size, default=(512, 256), metavar="WIDTHxHEIGHT")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)

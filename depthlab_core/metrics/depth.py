@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthlab_core.labels import LabelSet
-from training.metrics.panoptic import IntMap
+from depthlab_core.metrics.panoptic import IntMap
 
 FloatMap = npt.NDArray[np.floating]
 Values = dict[str, float]
