@@ -8,6 +8,7 @@ plain CDR, which rclpy itself decodes into the real ``sensor_msgs``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rclpy.serialization import deserialize_message
@@ -25,6 +26,15 @@ from depthlab_ros.conversions import (
 from depthlab_ros.image_codec import ConversionError
 from depthlab_ros.one_line import one_line
 from depthlab_ros.sources import DEFAULT_RATE, SourceError, SourceFrame
+from depthlab_ros.truth import (
+    DEPTH_SUFFIX,
+    DEPTH_TOPIC,
+    PANOPTIC_SUFFIX,
+    PANOPTIC_TOPIC,
+    Truth,
+    decode_depth,
+    decode_panoptic,
+)
 
 RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -32,7 +42,7 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 
 class BagSource:
-    """One image topic of a bag, with the CameraInfo beside it.
+    """One image topic of a bag, with the CameraInfo and the ground truth beside it.
 
     Args:
         path: Bag folder, or one ``.mcap`` or ``.db3`` file.
@@ -50,16 +60,18 @@ class BagSource:
             with Reader(path) as reader:
                 self._image = _choose_image_topic(reader.connections, topic, path)
                 self._camera_info = _choose_camera_info_topic(reader.connections, self._image)
+                self._truth = _truth_topics(reader.connections, self._image)
                 seconds = reader.duration * 1e-9
         except SourceError:
             raise
         except Exception as error:  # the library lets parser and database errors through
             raise SourceError(f"cannot read '{path}' as a rosbag2: {one_line(error)}") from None
+        self.has_truth = bool(self._truth)
         count = self.frame_count = self._image.msgcount
         self.rate = (count - 1) / seconds if count > 1 and seconds > 0.0 else DEFAULT_RATE
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Yield the images with their recorded stamps, frames and calibration.
+        """Yield the images with their recorded stamps, frames, calibration and truth.
 
         Raises:
             SourceError: At a message that cannot be decoded.
@@ -69,20 +81,49 @@ class BagSource:
             with Reader(self._path) as reader:
                 images = [c for c in reader.connections if c.topic == self._image.topic]
                 infos = [c for c in reader.connections if c.topic == self._camera_info]
+                truths = [c for c in reader.connections if c.topic in self._truth]
+                truth = _LatestTruth()
                 # The first image usually lies before the first CameraInfo.
                 first = next(reader.messages(infos), None) if infos else None
                 camera = _decode_camera(first[2]) if first else None
-                for connection, received_ns, data in reader.messages(images + infos):
+                for connection, received_ns, data in reader.messages(images + infos + truths):
                     if connection.msgtype == CAMERA_INFO:
                         camera = _decode_camera(data)
-                        continue
-                    start = received_ns if start is None else start
-                    seconds = (received_ns - start) * 1e-9
-                    yield _decode(bytes(data), connection.msgtype, seconds, camera)
+                    elif connection.topic in self._truth:
+                        truth.take(connection.topic, bytes(data))
+                    else:
+                        start = received_ns if start is None else start
+                        seconds = (received_ns - start) * 1e-9
+                        frame = _decode(bytes(data), connection.msgtype, seconds, camera)
+                        yield replace(frame, truth=truth.of(frame))
         except ConversionError as error:
             raise SourceError(f"bad image in '{self._path}': {error}") from None
         except ReaderError as error:
             raise SourceError(f"cannot go on reading '{self._path}': {one_line(error)}") from None
+
+
+class _LatestTruth:
+    """The truth read last, for the image of the same stamp that follows it."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, CompressedImage] = {}
+
+    def take(self, topic: str, data: bytes) -> None:
+        suffix = DEPTH_SUFFIX if topic.endswith(DEPTH_SUFFIX) else PANOPTIC_SUFFIX
+        self._messages[suffix] = deserialize_message(data, CompressedImage)
+
+    def of(self, frame: SourceFrame) -> Truth | None:
+        stamps = {stamp_to_ns(msg.header.stamp) for msg in self._messages.values()}
+        if len(self._messages) < 2 or stamps != {frame.stamp_ns}:
+            return None
+        panoptic = decode_panoptic(bytes(self._messages[PANOPTIC_SUFFIX].data))
+        depth = decode_depth(bytes(self._messages[DEPTH_SUFFIX].data))
+        if panoptic.shape == depth.shape == frame.image.shape[:2]:
+            return Truth(panoptic, depth)
+        raise ConversionError(
+            f"got truth of {panoptic.shape} and {depth.shape} pixels, "
+            f"expected {frame.image.shape[:2]}"
+        )
 
 
 def _decode_camera(data: bytes | memoryview) -> CameraModel:
@@ -100,7 +141,12 @@ def _decode(data: bytes, msgtype: str, time: float, camera: CameraModel | None) 
 
 
 def _choose_image_topic(connections: list[Connection], topic: str, path: Path) -> Connection:
-    images = [c for kind in (RAW, COMPRESSED) for c in connections if c.msgtype == kind]
+    images = [
+        c
+        for kind in (RAW, COMPRESSED)
+        for c in connections
+        if c.msgtype == kind and not _is_map(c.topic)
+    ]
     chosen = [c for c in images if c.topic == topic or not topic]
     chosen = [c for c in chosen if c.msgcount] or chosen
     if chosen:
@@ -111,10 +157,31 @@ def _choose_image_topic(connections: list[Connection], topic: str, path: Path) -
     )
 
 
+def _is_map(topic: str) -> bool:
+    """Return whether the images of a topic are depth or truth, which no camera sees."""
+    truth = (PANOPTIC_TOPIC + PANOPTIC_SUFFIX, DEPTH_TOPIC + DEPTH_SUFFIX)
+    return topic.endswith((DEPTH_SUFFIX, *(f"/{name}" for name in truth)))
+
+
+def _truth_topics(connections: list[Connection], image: Connection) -> frozenset[str]:
+    """Return the two topics of truth next to the image topic; empty if they are not both there."""
+    parent = _parent(image)
+    topics = {
+        f"{parent}/{PANOPTIC_TOPIC}{PANOPTIC_SUFFIX}",
+        f"{parent}/{DEPTH_TOPIC}{DEPTH_SUFFIX}",
+    }
+    present = {c.topic for c in connections if c.msgtype == COMPRESSED and c.msgcount}
+    return frozenset(topics if topics <= present else ())
+
+
+def _parent(image: Connection) -> str:
+    return image.topic.removesuffix("/compressed").rpartition("/")[0]
+
+
 def _choose_camera_info_topic(connections: list[Connection], image: Connection) -> str | None:
     """Return the CameraInfo topic next to the image topic, else the only one in the bag."""
     infos = {c.topic for c in connections if c.msgtype == CAMERA_INFO}
-    parent = image.topic.removesuffix("/compressed").rpartition("/")[0]
-    if f"{parent}/camera_info" in infos:
-        return f"{parent}/camera_info"
+    beside = f"{_parent(image)}/camera_info"
+    if beside in infos:
+        return beside
     return infos.pop() if len(infos) == 1 else None

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +18,12 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 
 from depthlab_ros.child_process import run_child
+from depthlab_ros.comparison import Accuracy, Comparison, ComparisonError, format_accuracy
+from depthlab_ros.comparison_view import draw_comparison
 from depthlab_ros.progress import show_progress
 from depthlab_ros.recorder import Recorder
 from depthlab_ros.recording import Recording, Summary
-from depthlab_ros.sources import SourceError, is_device, open_source
+from depthlab_ros.sources import BUNDLED, SourceError, is_device, open_source
 
 # Importing torch and loading a model takes minutes on a machine that is busy with other things.
 START_TIMEOUT_S = 180.0
@@ -40,7 +44,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--source", required=True, help="video, image folder, rosbag2, /dev/video0 or its number")
+    add(
+        "--source",
+        required=True,
+        help="video, image folder, rosbag2, /dev/video0 or its number, or one that comes with the "
+        f"package: {', '.join(BUNDLED)}",
+    )
     add("--out", type=Path, default=Path("out/demo"), help="folder for the results")
     add("--duration", type=float, default=30.0, help="seconds to play; 0 = the whole source")
     add("--rate", type=float, default=0.0, help="frames per second; 0 = the source's own")
@@ -55,17 +64,25 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     _keep_to_ourselves()
     try:
-        seconds = _expected_seconds(options)
-        with _ros(), Recording(options.out) as recording:
-            _run(options, recording, seconds)
+        seconds, has_truth = _look_at(options)
+        with (
+            Recording(options.out) as recording,
+            tempfile.TemporaryFile(dir=options.out) as file,
+        ):
+            comparison = Comparison(file) if has_truth else None
+            with _ros():
+                _run(options, recording, comparison, seconds)
+            accuracy = None if comparison is None else _measure(comparison, recording)
             summary = recording.write_overview()
-    except (DemoError, SourceError) as error:
+    except (ComparisonError, DemoError, SourceError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         print("interrupted", file=sys.stderr)
         return 130
     print(format_summary(summary, options.out))
+    if accuracy is not None:
+        print(f"\n{format_accuracy(accuracy)}")
     return 0
 
 
@@ -87,8 +104,13 @@ def format_summary(summary: Summary, folder: Path) -> str:
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
 
 
-def _run(options: argparse.Namespace, recording: Recording, seconds: float | None) -> None:
-    recorder = Recorder(recording)
+def _run(
+    options: argparse.Namespace,
+    recording: Recording,
+    comparison: Comparison | None,
+    seconds: float | None,
+) -> None:
+    recorder = Recorder(recording, comparison)
     try:
         node_parameters = {
             "model": options.model,
@@ -172,16 +194,36 @@ def _record(
             show(recording)
 
 
-def _expected_seconds(options: argparse.Namespace) -> float | None:
-    """Return how long the source will play, as far as that is known; fails early."""
+def _measure(comparison: Comparison, recording: Recording) -> dict[str, float] | None:
+    """Compare with the truth, frame by frame, and draw the video; returns the figures."""
+    if not len(comparison):
+        print("no frame arrived together with its truth: nothing is measured", file=sys.stderr)
+        return None
+    print(f"comparing {len(comparison)} frames with their truth", flush=True)
+    accuracy = Accuracy()
+    for frame in comparison.frames():
+        accuracy.update(frame)
+        recording.on_annotated(draw_comparison(frame), frame.stamp_ns)
+    result = accuracy.result()
+    text = json.dumps({name: round(value, 4) for name, value in result.items()}, indent=2)
+    (recording.folder / "accuracy.json").write_text(text + "\n", encoding="utf-8")
+    return result
+
+
+def _look_at(options: argparse.Namespace) -> tuple[float | None, bool]:
+    """Return how long the source will play, if that is known, and whether it has truth.
+
+    Raises:
+        SourceError: If it cannot be read.
+    """
     limit = options.duration or None
     if is_device(options.source):
-        return limit
+        return limit, False
     source = open_source(options.source)
     if source.frame_count is None:
-        return limit
+        return limit, source.has_truth
     length = source.frame_count / (options.rate or source.rate)
-    return min(length, limit) if limit else length
+    return min(length, limit) if limit else length, source.has_truth
 
 
 @contextmanager

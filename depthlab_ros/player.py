@@ -20,7 +20,13 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from depthlab_ros.camera_model import CameraModel, focal_length_from_fov
-from depthlab_ros.conversions import camera_model_to_msg, image_to_msg, stamp_from_ns
+from depthlab_ros.conversions import (
+    camera_model_to_msg,
+    depth_to_msg,
+    id_map_to_msg,
+    image_to_msg,
+    stamp_from_ns,
+)
 from depthlab_ros.image_codec import PUBLISHABLE_ENCODINGS
 from depthlab_ros.one_line import one_line
 from depthlab_ros.parameter_declaration import (
@@ -30,7 +36,8 @@ from depthlab_ros.parameter_declaration import (
     parameter,
 )
 from depthlab_ros.playback import Playback, PlayedFrame
-from depthlab_ros.sources import SourceError, SourceFrame, open_source
+from depthlab_ros.sources import BUNDLED, SourceError, SourceFrame, open_source
+from depthlab_ros.truth import DEPTH_TOPIC, PANOPTIC_TOPIC
 
 # Reliable serves subscribers of both kinds; five frames bridge a reader's hiccup.
 CAMERA_QOS = QoSProfile(
@@ -47,7 +54,9 @@ class PlayerParameters(ParameterSet):
     """What ``camera_player`` can be told; each field is the ROS parameter of its name."""
 
     source: str = parameter(
-        "", "Video file, image folder, rosbag2 (folder, .mcap, .db3), /dev/video0 or its number."
+        "",
+        "Video file, image folder, rosbag2 (folder, .mcap, .db3), /dev/video0 or its number, "
+        f"or one that comes with the package: {', '.join(BUNDLED)}.",
     )
     rate: float = parameter(
         0.0, "Frames per second; 0 = the source's own, 10 for a folder.", bounds=(0.0, 1000.0)
@@ -89,6 +98,8 @@ class PlayerParameters(ParameterSet):
 class CameraPlayer(Node):
     """Publishes ``image_raw`` and ``camera_info`` from a thread of its own.
 
+    Where the source has ground truth, ``truth/panoptic`` and ``truth/depth`` go with them.
+
     Args:
         kwargs: Passed to ``rclpy.node.Node``.
 
@@ -112,6 +123,10 @@ class CameraPlayer(Node):
             Image, "image_raw", CAMERA_QOS, qos_overriding_options=overridable
         )
         self._camera_info = self.create_publisher(CameraInfo, "camera_info", CAMERA_QOS)
+        self._panoptic = self._depth = None
+        if source.has_truth:
+            self._panoptic = self.create_publisher(Image, PANOPTIC_TOPIC, CAMERA_QOS)
+            self._depth = self.create_publisher(Image, DEPTH_TOPIC, CAMERA_QOS)
         self.error: str | None = None
         self.published = 0
         self.finished = rclpy.Future()
@@ -166,6 +181,10 @@ class CameraPlayer(Node):
             stamp = self.get_clock().now().to_msg()
         frame_id = self._settings.frame_id or frame.frame_id or DEFAULT_FRAME_ID
         header = Header(stamp=stamp, frame_id=frame_id)
+        truth = frame.truth
+        if truth is not None and self._panoptic is not None and self._depth is not None:
+            self._panoptic.publish(id_map_to_msg(truth.panoptic, header))
+            self._depth.publish(depth_to_msg(truth.depth, header))
         # First, so that it is there when the image of the same stamp is processed.
         self._camera_info.publish(camera_model_to_msg(self._camera_of(frame), header))
         self._image.publish(image_to_msg(frame.image, header, self._settings.encoding))

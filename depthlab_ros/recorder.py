@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from depthlab_msgs.msg import SegmentArray
@@ -13,8 +14,10 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from depthlab_ros.comparison import Comparison
 from depthlab_ros.conversions import image_from_msg, stamp_to_ns
 from depthlab_ros.recording import Recording
+from depthlab_ros.truth import DEPTH_TOPIC, PANOPTIC_TOPIC, map_from_msg
 
 # Deep enough that drawing out a pause of this process loses nothing.
 RECORD_QOS = QoSProfile(
@@ -27,12 +30,18 @@ class Recorder(Node):
 
     Args:
         recording: Where everything goes.
+        comparison: Where predictions and truth go; the video is then made from it, later. Without
+            one, no truth is expected, and the video is made while frames arrive.
         kwargs: Passed to ``rclpy.node.Node``.
     """
 
-    def __init__(self, recording: Recording, **kwargs: Any) -> None:
+    def __init__(
+        self, recording: Recording, comparison: Comparison | None = None, **kwargs: Any
+    ) -> None:
         super().__init__("demo_recorder", **kwargs)
         self._recording = recording
+        self._comparison = comparison
+        self._maps = [] if comparison is None else self._subscribe_to_maps(comparison)
         self._change_state = self.create_client(ChangeState, "depthlab_node/change_state")
         self._get_state = self.create_client(GetState, "depthlab_node/get_state")
         self._segments = self.create_subscription(
@@ -63,13 +72,32 @@ class Recorder(Node):
         return self._request(Transition.TRANSITION_ACTIVATE)
 
     def is_matched(self) -> bool:
-        """Return whether both outputs of the node are connected to this recorder."""
-        return all(s.get_publisher_count() > 0 for s in (self._segments, self._annotated))
+        """Return whether the outputs of the node are connected to this recorder."""
+        outputs = (self._segments, self._annotated, *self._maps)
+        return all(output.get_publisher_count() > 0 for output in outputs)
 
     def _request(self, transition: int) -> Any:
         return self._change_state.call_async(
             ChangeState.Request(transition=Transition(id=transition))
         )
+
+    def _subscribe_to_maps(self, comparison: Comparison) -> list[Any]:
+        """Subscribe to all that is compared; returns the subscriptions to the node's topics."""
+
+        def subscribe(topic: str, name: str, decode: Callable[[Image], Any]) -> Any:
+            def take(msg: Image) -> None:
+                comparison.on_map(name, decode(msg), stamp_to_ns(msg.header.stamp))
+
+            return self.create_subscription(Image, topic, take, RECORD_QOS)
+
+        # Before camera_info: the player waits for that one, and endpoints are found in order.
+        subscribe("image_raw", "image", image_from_msg)
+        subscribe(PANOPTIC_TOPIC, "true_panoptic", map_from_msg)
+        subscribe(DEPTH_TOPIC, "true_depth", map_from_msg)
+        return [
+            subscribe("panoptic/id", "ids", map_from_msg),
+            subscribe("depth/image", "depth", map_from_msg),
+        ]
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._recording.on_camera(stamp_to_ns(msg.header.stamp))
@@ -77,9 +105,15 @@ class Recorder(Node):
     def _on_segments(self, msg: SegmentArray, info: dict[str, int]) -> None:
         # When it arrived at this process, which may be busy with the video just then.
         self._recording.on_segments(msg, received_ns=info["received_timestamp"])
+        if self._comparison is not None:
+            self._comparison.on_segments(msg, stamp_to_ns(msg.header.stamp))
 
     def _on_annotated(self, msg: Image) -> None:
-        self._recording.on_annotated(image_from_msg(msg), stamp_to_ns(msg.header.stamp))
+        image, stamp_ns = image_from_msg(msg), stamp_to_ns(msg.header.stamp)
+        if self._comparison is None:
+            self._recording.on_annotated(image, stamp_ns)
+        else:
+            self._comparison.on_map("annotated", image, stamp_ns)
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:

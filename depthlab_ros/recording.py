@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from depthlab_ros.conversions import stamp_to_ns
 from depthlab_ros.video_writer import VideoWriter, contact_sheet
 
+_FILES = ("accuracy.json", "annotated.mp4", "contact_sheet.png", "segments.jsonl", "summary.json")
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -54,7 +56,7 @@ class Recording:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("annotated.mp4", "contact_sheet.png", "segments.jsonl", "summary.json"):
+        for name in _FILES:
             (folder / name).unlink(missing_ok=True)
         self.folder = folder
         self.model = self.device = ""

@@ -19,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthlab_ros.camera_model import CameraModel
+from depthlab_ros.truth import Truth
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 DEFAULT_RATE = 10.0
 # Containers without a usable frame rate report 0, or the time base, which is a thousand and more.
 HIGHEST_PLAUSIBLE_RATE = 500.0
+BUNDLED = {"drive": Path(__file__).parent / "sample_drive"}
+"""Recordings that come with the package, by name."""
 
 
 class SourceError(Exception):
@@ -40,6 +43,7 @@ class SourceFrame:
         stamp_ns: Recorded header stamp in nanoseconds, ``None`` if the source has none.
         frame_id: Recorded header frame, ``None`` if the source has none.
         camera: Recorded calibration, ``None`` if the source has none.
+        truth: Ground truth of the image, ``None`` if the source has none.
     """
 
     image: NDArray[np.uint8]
@@ -47,6 +51,7 @@ class SourceFrame:
     stamp_ns: int | None = None
     frame_id: str | None = None
     camera: CameraModel | None = None
+    truth: Truth | None = None
 
 
 class FrameSource(Protocol):
@@ -64,6 +69,10 @@ class FrameSource(Protocol):
     def frame_count(self) -> int | None:
         """Frames of one pass, as far as the source says; ``None`` = unknown."""
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether the frames come with ground truth."""
+
     def frames(self) -> Iterator[SourceFrame]:
         """Yield every frame once, from the first on; a new call starts again."""
 
@@ -72,6 +81,7 @@ class VideoSource:
     """A video file."""
 
     is_live = False
+    has_truth = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -100,6 +110,7 @@ class FolderSource:
     """The images of a folder, in natural order of their names (2 before 10)."""
 
     is_live = False
+    has_truth = False
     rate = DEFAULT_RATE
 
     def __init__(self, folder: Path) -> None:
@@ -130,6 +141,7 @@ class DeviceSource:
     """A camera of this machine, through Video4Linux or what else OpenCV has."""
 
     is_live = True
+    has_truth = False
     frame_count = None
 
     def __init__(self, device: str) -> None:
@@ -162,8 +174,8 @@ def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
     """Open whatever ``source`` names.
 
     Args:
-        source: Path of a video, an image folder or a rosbag2 (folder, ``.mcap`` or ``.db3``), or a
-            camera device: ``/dev/video0`` or its number.
+        source: Path of a video, an image folder or a rosbag2 (folder, ``.mcap`` or ``.db3``), a
+            camera device: ``/dev/video0`` or its number, or the name of a ``BUNDLED`` recording.
         bag_topic: Image topic of a bag; empty = the first one in it.
 
     Raises:
@@ -175,7 +187,9 @@ def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
         return DeviceSource(source)
     path = Path(source).expanduser()
     if not path.exists():
-        raise SourceError(f"got '{source}', which does not exist")
+        if source not in BUNDLED:
+            raise SourceError(f"got '{source}', which does not exist")
+        path = BUNDLED[source]
     if not os.access(path, os.R_OK):
         raise SourceError(f"got '{source}', which may not be read")
     if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file():

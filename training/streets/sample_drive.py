@@ -35,7 +35,7 @@ from training.streets.gpu import RendererError
 from training.streets.render import image_size
 
 RATE = 10.0
-DRIVE = 16
+DRIVE = 18
 FRAME_ID = "camera_optical_frame"
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01; a drive has no date of its own
 UNLABELLED = 65535
@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the towns")
     parser.add_argument("--frames", type=int, default=80)
     parser.add_argument("--size", type=image_size, default=(640, 360), metavar="WIDTHxHEIGHT")
-    parser.add_argument("--quality", type=int, default=80, help="of the JPEG images")
+    parser.add_argument("--quality", type=int, default=75, help="of the JPEG images")
     options = parser.parse_args(arguments)
     try:
         streets = StreetGenerator(
