@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[Material, ...]] = {
     "foliage": (Material.FOLIAGE,),
     "veil": (Material.VEIL,),
 }
+SOLID_KINDS = ("matte", "shiny", "facade", "ground")
 _VERTEX_LAYOUT = {
     "in_position": ("3f4", 12),
     "in_normal": ("3f4", 12),
@@ -68,6 +69,7 @@ def _context_of(process: int) -> moderngl.Context:
         )
         raise RendererError(message) from error
     context.gc_mode = "auto"
+    context.depth_func = "<="  # what fills the depth buffer is drawn once more, in colour
     return context
 
 
@@ -116,11 +118,13 @@ def street_program(context: moderngl.Context, name: str, kind: str | None = None
 
 @dataclass
 class Drawable:
-    """A mesh on the GPU: its triangles apart by the program that shades them."""
+    """A mesh on the GPU: its triangles apart by the program that shades them.
+
+    Under "solid" are, once more, the triangles of all ``SOLID_KINDS``.
+    """
 
     vertices: moderngl.Buffer
     triangles: dict[str, moderngl.Buffer]
-    radius: float
 
     def release(self) -> None:
         """Free its memory."""
@@ -138,7 +142,10 @@ def upload(context: moderngl.Context, mesh: Mesh) -> Drawable:
         if chosen.any():
             indices = np.ascontiguousarray(mesh.triangles[chosen])
             triangles[kind] = context.buffer(indices.tobytes())
-    return Drawable(context.buffer(mesh.vertices.tobytes()), triangles, mesh.radius)
+    chosen = np.isin(material, [m for kind in SOLID_KINDS for m in KINDS[kind]])
+    if chosen.any():
+        triangles["solid"] = context.buffer(np.ascontiguousarray(mesh.triangles[chosen]).tobytes())
+    return Drawable(context.buffer(mesh.vertices.tobytes()), triangles)
 
 
 def draw(

@@ -2,6 +2,7 @@
 """Headless rendering: radiance, class, instance and metric depth of a scene in one pass."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import moderngl
@@ -9,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from training.streets.camera import Camera
-from training.streets.culling import Placed, distance, in_view, scale
+from training.streets.culling import Copies, Placed, in_view, may_shade
 from training.streets.gpu import (
     KINDS,
+    SOLID_KINDS,
     Drawable,
     draw,
     load_program,
@@ -28,7 +30,13 @@ SHADOW_SIZE = 1024
 SHADOW_REACH = 45.0  # half the edge of the shadow map, metres
 SHADE_REACH = 70.0
 _DIMMEST_SUN = 0.12  # weaker sunlight casts no visible shadow
+_LARGE = 0.06  # share of the image's width from which on a thing is drawn into the depth first
+_LONGEST_SHADOW = 320.0  # through the whole shadow map, metres
 _LAMPS = 8
+# Which channels of the three targets are written; the library's stub knows of one target only.
+_ALL_COLORS: Any = ((True,) * 4,) * 3
+_NO_COLORS: Any = ((False,) * 4,) * 3
+_RADIANCE_ONLY: Any = ((True,) * 4, (False,) * 4, (False,) * 4)
 
 
 @dataclass(frozen=True)
@@ -74,20 +82,25 @@ class Renderer:
         self._shadow.compare_func = "<="
         self._shadow.repeat_x = self._shadow.repeat_y = False
         self._shadow_frame = context.framebuffer(depth_attachment=self._shadow)
-        self._street = {kind: street_program(context, "street", kind) for kind in KINDS}
+        kinds = (*KINDS, "dry_ground")
+        self._street = {kind: street_program(context, "street", kind) for kind in kinds}
         self._shadow_program = street_program(context, "shadow")
+        self._solid = street_program(context, "solid")
         self._shade = load_program(context, "shade")
         self._sky = load_program(context, "sky")
         self._sky_vertices = context.vertex_array(self._sky, [])
         self._atlas: moderngl.TextureArray | None = None
         self._sky_texture: moderngl.Texture | None = None
+        self._sky_pixels: npt.NDArray[np.float32] | None = None
         self._drawables: dict[str, Drawable] = {}
+        self._radii: dict[str, float] = {}
 
     def load_atlas(self, atlas: npt.NDArray[np.uint8]) -> None:
         """Use these textures, ``(L, S, S, 4)`` uint8 sRGB + alpha, and forget the last meshes."""
         for drawable in self._drawables.values():
             drawable.release()
         self._drawables.clear()
+        self._radii.clear()
         if self._atlas is not None:
             self._atlas.release()
         layers, size = atlas.shape[:2]
@@ -100,6 +113,12 @@ class Renderer:
             self._drawables[name] = upload(self._context, scene.meshes[name])
         return self._drawables[name]
 
+    def _radii_of(self, scene: Scene) -> dict[str, float]:
+        for name, mesh in scene.meshes.items():
+            if name not in self._radii:
+                self._radii[name] = mesh.radius
+        return self._radii
+
     def render(self, scene: Scene, camera: Camera, lighting: Lighting) -> RawFrame:
         """Draw a scene.
 
@@ -110,54 +129,65 @@ class Renderer:
             raise RuntimeError(message)
         context = self._context
         self._atlas.use(0)
-        records = {name: np.concatenate(placed) for name, placed in scene.placements.items()}
-        shadow_from_world = self._draw_shadows(scene, records, camera, lighting)
+        self._use_sky(lighting.sky)
+        copies = Copies.of(scene.placements, self._radii_of(scene))
+        shadow_from_world = self._draw_shadows(scene, copies, camera, lighting)
         projection = camera.clip_from_camera(self.supersample, NEAR, FAR)
         clip_from_world = projection @ camera.camera_from_world
         self._frame.use()
         context.disable(moderngl.BLEND)
         self._frame.clear(depth=1.0)
-        self._draw_sky(camera, lighting)
         for street in self._street.values():
             self._set_uniforms(
                 street.program, camera, lighting, clip_from_world, shadow_from_world
             )
         context.enable(moderngl.DEPTH_TEST)
-        visible = self._visible(scene, records, camera)
-        for kind in KINDS:
-            if kind == "veil":
-                continue
-            for drawable, kept in visible:
-                if kind in drawable.triangles:
-                    draw(context, self._street[kind], drawable, kind, kept)
+        visible = self._visible(scene, copies, camera)
+        self._draw_depth(visible, clip_from_world)
+        for kind in (*SOLID_KINDS, "foliage"):
+            dry = kind == "ground" and not lighting.wetness
+            street = self._street["dry_ground" if dry else kind]
+            for drawable, kept, _ in visible:
+                draw(context, street, drawable, kind, kept)
             if kind == "ground":
                 self._draw_shades(scene, camera, clip_from_world)
+        self._draw_sky(camera, lighting)
         # Veils (twigs, fences, spokes) blend into what is behind them, so they come last, far
         # ones first; only the radiance blends: the label and the depth have alpha 1 or none.
         context.enable(moderngl.BLEND)
         context.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
-        for drawable, kept in reversed(visible):
+        for drawable, kept, _ in reversed(visible):
             draw(context, self._street["veil"], drawable, "veil", kept[::-1])
         context.disable(moderngl.BLEND)
         return self._read()
 
+    def _draw_depth(
+        self, visible: list[tuple[Drawable, Placed, Placed]], clip_from_world: FloatArray
+    ) -> None:
+        """Fill the depth buffer with what hides much, so that what it hides is never shaded."""
+        set_uniform(self._solid.program, "clip_from_world", clip_from_world)
+        self._frame.color_mask = _NO_COLORS
+        for drawable, _, large in visible:
+            draw(self._context, self._solid, drawable, "solid", large)
+        self._frame.color_mask = _ALL_COLORS
+
     def _visible(
-        self, scene: Scene, records: dict[str, Placed], camera: Camera
-    ) -> list[tuple[Drawable, Placed]]:
-        """Return what is in view, near things first: what they hide is then never shaded."""
+        self, scene: Scene, copies: Copies, camera: Camera
+    ) -> list[tuple[Drawable, Placed, Placed]]:
+        """Return what is in view, near things first, and which of it looks large."""
         visible = []
-        for name, placed in records.items():
-            drawable = self._drawable(scene, name)
-            kept = in_view(drawable.radius, placed, camera)
-            if len(kept):
-                away = distance(kept, camera.position)
-                order = np.argsort(away, kind="stable")
-                visible.append((float(away.min()) - drawable.radius, drawable, kept[order]))
+        away = copies.distance(camera.position)
+        is_large = copies.radii * camera.focal_length > _LARGE * camera.width * away
+        for name, kept in copies.by_name(in_view(copies, camera)):
+            kept = kept[np.argsort(away[kept], kind="stable")]
+            nearest = float(away[kept[0]]) - self._radii[name]
+            large = copies.placed[kept[is_large[kept]]]
+            visible.append((nearest, self._drawable(scene, name), copies.placed[kept], large))
         visible.sort(key=lambda item: item[0])
-        return [(drawable, kept) for _, drawable, kept in visible]
+        return [item[1:] for item in visible]
 
     def _draw_shadows(
-        self, scene: Scene, records: dict[str, Placed], camera: Camera, lighting: Lighting
+        self, scene: Scene, copies: Copies, camera: Camera, lighting: Lighting
     ) -> FloatArray:
         """Draw the shadow map; returns the matrix from the world to its texture."""
         forward = camera.world_from_camera[:3, 2]
@@ -168,15 +198,17 @@ class Renderer:
         if float(np.max(lighting.sun_color)) > _DIMMEST_SUN:
             self._context.enable(moderngl.DEPTH_TEST)
             set_uniform(self._shadow_program.program, "atlas", 0)
-            set_uniform(self._shadow_program.program, "clip_from_world", clip_from_world)
-            for name, placed in records.items():
+            for street in (self._solid, self._shadow_program):
+                set_uniform(street.program, "clip_from_world", clip_from_world)
+            casts = may_shade(copies, camera, lighting.sun_direction, _LONGEST_SHADOW)
+            casts &= copies.distance(focus) < SHADOW_REACH * 1.6 + copies.radii
+            for name, kept in copies.by_name(casts):
                 if name in scene.casts_no_shadow:
                     continue
-                drawable = self._drawable(scene, name)
-                reach = distance(placed, focus)
-                near = placed[reach < SHADOW_REACH * 1.6 + drawable.radius * scale(placed)]
-                for kind in drawable.triangles:
-                    draw(self._context, self._shadow_program, drawable, kind, near)
+                drawable, placed = self._drawable(scene, name), copies.placed[kept]
+                draw(self._context, self._solid, drawable, "solid", placed)
+                for kind in ("foliage", "veil"):
+                    draw(self._context, self._shadow_program, drawable, kind, placed)
         self._shadow.use(2)
         unit_from_clip = np.diag([0.5, 0.5, 0.5, 1.0])
         unit_from_clip[:3, 3] = 0.5
@@ -196,26 +228,31 @@ class Renderer:
         instances = context.buffer(rows.tobytes())
         content = [(instances, "4f4 4f4 4f4/i", "in_row0", "in_row1", "in_row2")]
         array = context.vertex_array(self._shade, content)
-        mask: tuple[object, ...] = ((True,) * 4, (False,) * 4, (False,) * 4)
-        self._frame.color_mask = mask  # type: ignore[assignment]  # one per target, its stub: one
+        self._frame.color_mask = _RADIANCE_ONLY
         self._frame.depth_mask = False
         context.enable(moderngl.BLEND)
         context.blend_func = moderngl.DST_COLOR, moderngl.ZERO
         array.render(moderngl.TRIANGLE_STRIP, vertices=4, instances=len(rows))
         context.disable(moderngl.BLEND)
-        self._frame.color_mask = ((True,) * 4,) * 3  # type: ignore[assignment]
+        self._frame.color_mask = _ALL_COLORS
         self._frame.depth_mask = True
         array.release()
         instances.release()
 
-    def _draw_sky(self, camera: Camera, lighting: Lighting) -> None:
-        if self._sky_texture is not None:
-            self._sky_texture.release()
-        height, width = lighting.sky.shape[:2]
-        pixels = np.ascontiguousarray(lighting.sky, np.float32).tobytes()
-        self._sky_texture = self._context.texture((width, height), 3, pixels, dtype="f4")
-        self._sky_texture.build_mipmaps()
+    def _use_sky(self, sky: npt.NDArray[np.float32]) -> None:
+        """Bind a sky; the frames of a drive share one."""
+        if self._sky_texture is None or self._sky_pixels is not sky:
+            if self._sky_texture is not None:
+                self._sky_texture.release()
+            height, width = sky.shape[:2]
+            pixels = np.ascontiguousarray(sky, np.float32).tobytes()
+            self._sky_texture = self._context.texture((width, height), 3, pixels, dtype="f4")
+            self._sky_texture.build_mipmaps()
+            self._sky_pixels = sky
         self._sky_texture.use(1)
+
+    def _draw_sky(self, camera: Camera, lighting: Lighting) -> None:
+        """Fill what nothing else has covered."""
         projection = camera.clip_from_camera(self.supersample, NEAR, FAR)
         # The ray through a clip-space point (x, y): undo the projection at depth 1.
         camera_from_clip = np.zeros((4, 4))
@@ -228,7 +265,6 @@ class Renderer:
         set_uniform(self._sky, "ray_from_clip", rotation @ camera_from_clip)
         set_uniform(self._sky, "fog_color", np.asarray(lighting.fog_color))
         set_uniform(self._sky, "fog_amount", float(1 - np.exp(-lighting.fog_density * 400)))
-        self._context.disable(moderngl.DEPTH_TEST)
         self._sky_vertices.render(moderngl.TRIANGLES, vertices=3)
 
     def _set_uniforms(

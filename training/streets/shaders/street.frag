@@ -8,6 +8,7 @@
 #define KIND_GROUND 3
 #define KIND_FOLIAGE 4
 #define KIND_VEIL 5
+#define KIND_DRY_GROUND 6
 //! KIND
 in vec3 world;
 in vec3 normal;
@@ -102,10 +103,12 @@ void main() {
     mirror = pane ? 0.09 : 0.05;
     blur = pane ? 1.0 : 2.5;
 #endif
-#if KIND == KIND_GROUND
+#if KIND == KIND_GROUND || KIND == KIND_DRY_GROUND
     float broad = texture(atlas, vec3(world.xy * 0.043, float(noise_layer))).r;
     float fine = texture(atlas, vec3(world.yx * 0.21 + 0.3, float(noise_layer))).r;
     albedo *= (0.87 + 0.26 * broad) * (0.94 + 0.12 * fine);
+#endif
+#if KIND == KIND_GROUND
     float wet = wetness * smoothstep(0.25, 0.65, broad + 0.35 * wetness);
     albedo *= 1.0 - 0.55 * wet;
     gloss = wet * 0.8;

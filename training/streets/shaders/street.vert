@@ -13,6 +13,8 @@ in uint in_identity;
 
 uniform mat4 clip_from_world;
 
+invariant gl_Position;
+
 out vec3 world;
 out vec3 normal;
 out vec2 uv;
