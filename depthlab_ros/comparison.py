@@ -17,9 +17,6 @@ from depthlab_core.metrics.depth import SegmentDepthErrors
 from depthlab_core.metrics.panoptic import PanopticQuality
 from depthlab_ros.truth import UNLABELLED
 
-SMALLEST_THING = 64
-"""True things of fewer pixels count as unlabelled: people of 5 x 13 pixels and smaller."""
-
 
 class ComparisonError(Exception):
     """Why a prediction cannot be compared with the truth; one line for the user."""
@@ -35,7 +32,8 @@ class ComparedFrame:
         annotated: As published, RGB, uint8 ``(H, W, 3)``.
         panoptic: Predicted, int32 ``category_id * label_divisor + instance_id``, ``VOID`` = none.
         depth: Predicted, float32 metres, NaN = unknown.
-        true_panoptic: As ``panoptic``; ``VOID`` where there is no label, or only a tiny thing.
+        true_panoptic: As ``panoptic``; ``VOID`` where there is no label; instance 0 of a thing
+            is a crowd.
         true_depth: As ``depth``.
     """
 
@@ -108,7 +106,7 @@ class Comparison:
                 maps["annotated"],
                 panoptic_of(maps["ids"], self._segments[stamp_ns], self._labels),
                 maps["depth"],
-                without_small_things(true_panoptic, self._labels),
+                true_panoptic,
                 maps["true_depth"],
             )
 
@@ -163,14 +161,6 @@ class Accuracy:
     def result(self) -> dict[str, float]:
         """Return ``frames`` and the figures of ``PanopticQuality`` and ``SegmentDepthErrors``."""
         return {"frames": self.frames, **self._quality.result(), **self._depth.result()}
-
-
-def without_small_things(panoptic: NDArray[np.int32], labels: LabelSet) -> NDArray[np.int32]:
-    """Return a true panoptic map whose things below ``SMALLEST_THING`` pixels are ``VOID``."""
-    values, inverse, areas = np.unique(panoptic, return_inverse=True, return_counts=True)
-    small = np.isin(values // labels.label_divisor, labels.thing_ids) & (areas < SMALLEST_THING)
-    kept = np.where(small, VOID, values).astype(np.int32)
-    return np.asarray(kept[inverse.reshape(panoptic.shape)])
 
 
 def format_accuracy(result: dict[str, float], labels: LabelSet = CITYSCAPES) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depthlab_core.labels import CITYSCAPES, LabelSet
+from depthlab_core.labels import CITYSCAPES, VOID, LabelSet
 from depthlab_core.overlay import distance_color, draw_prediction
 from depthlab_core.predictor import Prediction
 from depthlab_core.segments import compute_segments
@@ -54,11 +54,13 @@ def colored_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _draw_truth(frame: ComparedFrame, labels: LabelSet) -> NDArray[np.uint8]:
+    crowds = [category_id * labels.label_divisor for category_id in labels.thing_ids]
+    panoptic = np.where(np.isin(frame.true_panoptic, crowds), VOID, frame.true_panoptic)
     sure = np.ones(frame.true_depth.shape, np.float32)
-    segments, id_map = compute_segments(frame.true_panoptic, frame.true_depth, sure, sure, labels)
+    segments, id_map = compute_segments(panoptic, frame.true_depth, sure, sure, labels)
     truth = Prediction(
-        panoptic_map=frame.true_panoptic,
-        semantic_map=(frame.true_panoptic // labels.label_divisor).astype(np.uint8),
+        panoptic_map=panoptic,
+        semantic_map=(panoptic // labels.label_divisor).astype(np.uint8),
         id_map=id_map,
         depth=frame.true_depth,
         segments=segments,

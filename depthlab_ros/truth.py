@@ -31,8 +31,8 @@ class Truth:
     """What is known of an image.
 
     Attributes:
-        panoptic: uint16 ``(H, W)``, ``category_id * 1000 + instance_id``; ``UNLABELLED`` where
-            there is no label.
+        panoptic: uint16 ``(H, W)``, ``category_id * 1000 + instance_id``; instance 0 of a thing is
+            a crowd, ``UNLABELLED`` is where there is no label.
         depth: float32 ``(H, W)``, metres along Z, NaN where there is none.
     """
 

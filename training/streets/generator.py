@@ -18,6 +18,7 @@ from training.streets.town import Town, build_town
 
 FRAMES_PER_TOWN = 10
 _ATTEMPTS = 4
+_RIGS = 200
 
 
 def _blocked(frame: StreetFrame) -> bool:
@@ -102,7 +103,10 @@ class StreetGenerator:
     ) -> _Shot:
         width, height = self._renderer.width, self._renderer.height
         rig = mounting.rig(rng, width, height, town.roads, town.site)
-        while moving and (rig.mount != "car" or abs(rig.speed) < 3):
+        # Long drives may find no road that is long enough; they leave the town at its end.
+        for _ in range(_RIGS if moving else 0):
+            if rig.mount == "car" and abs(rig.speed) >= 3 and rig.stays_on_road(times[-1]):
+                break
             rig = mounting.rig(rng, width, height, town.roads, town.site)
         weather: Conditions = lighting.conditions(rng)
         light = lighting.light(weather, rng, urban=town.urban)

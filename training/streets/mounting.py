@@ -70,6 +70,10 @@ class Rig:
         pitch = self.pitch - slope * np.sign(np.cos(self.yaw)) + bounce
         return mounted(point, heading, self.height, pitch=float(pitch), roll=self.roll)
 
+    def stays_on_road(self, time: float) -> bool:
+        """Return whether it has not reached the end of the road by then."""
+        return 0.0 <= self.s + self.speed * time <= self.road.line.length
+
     def camera_at(self, site: Site, time: float) -> Camera:
         """Return the camera at a time."""
         return self.camera.moved(self.pose_at(site, time))

@@ -6,8 +6,8 @@ holds, on the topics of ``TOPICS`` and with one stamp a frame:
 
 - ``image_raw/compressed``: JPEG;
 - ``camera_info``: the exact calibration;
-- ``truth/panoptic/compressed``: 16-bit PNG of ``category_id * 1000 + instance_id``, 65535 where
-  there is no label (the own hood);
+- ``truth/panoptic/compressed``: 16-bit PNG of ``category_id * 1000 + instance_id``; instance 0 of
+  a thing is a crowd of specks, 65535 is where there is no label (the own hood);
 - ``truth/depth/compressedDepth``: metres along Z as inverse depth in a 16-bit PNG, as
   ``compressed_depth_image_transport`` writes 32FC1 images, 0 where there is no depth.
 
@@ -17,7 +17,7 @@ Messages are written by ``rosbags``, which needs no ROS. A frame's truth lies be
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from training.streets.gpu import RendererError
 from training.streets.render import image_size
 
 RATE = 10.0
-DRIVE = 18
+DRIVE = 0  # a street with shops, people and much traffic
 FRAME_ID = "camera_optical_frame"
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01; a drive has no date of its own
 UNLABELLED = 65535
@@ -50,6 +50,28 @@ TOPICS = {
     "/image_raw/compressed": _IMAGE,
 }
 _STORE = get_typestore(Stores.ROS2_JAZZY)
+_README = """# A drive with its truth
+
+A generated street, seen from a car: {frames} frames of {width} x {height} pixels at {rate:g} Hz.
+Everything in it is made by `training/streets`; no photo and no foreign mesh is part of it.
+
+    python -m training.streets.sample_drive --out depthlab_ros/sample_drive \\
+      --split {split} --seed {seed} --drive {drive} --frames {frames} \\
+      --size {width}x{height} --quality {quality}
+
+wrote it at commit {commit}. The towns of `val` share no design with those that are trained on.
+
+| topic | |
+| --- | --- |
+| `/image_raw/compressed` | JPEG |
+| `/camera_info` | the exact calibration |
+| `/truth/panoptic/compressed` | 16-bit PNG: class id * 1000 + instance; instance 0 of a thing: a \
+crowd of specks; 65535: the own car |
+| `/truth/depth/compressedDepth` | 32FC1, metres along Z, as `compressed_depth_image_transport` \
+packs it; 0: none |
+
+`ros2 bag play` plays it; `make demo SOURCE=drive` also measures predictions against its truth.
+"""
 
 
 def encode_panoptic(panoptic: npt.NDArray[np.int32]) -> bytes:
@@ -74,15 +96,14 @@ def encode_depth(depth: npt.NDArray[np.float32]) -> bytes:
     return header + _png(steps)
 
 
-def write_bag(folder: Path, frames: Iterator[StreetFrame], *, quality: int) -> int:
-    """Write frames to a new bag; returns their number.
+def write_bag(folder: Path, frames: Iterable[StreetFrame], *, quality: int) -> None:
+    """Write frames to a new bag.
 
     Args:
         folder: Must not exist.
         frames: Of one drive.
         quality: Of the JPEG images, 1 to 100.
     """
-    count = 0
     with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connections = {
             topic: writer.add_connection(topic, kind, typestore=_STORE)
@@ -90,8 +111,6 @@ def write_bag(folder: Path, frames: Iterator[StreetFrame], *, quality: int) -> i
         }
         for frame in frames:
             _write_frame(writer, connections, frame, quality)
-            count += 1
-    return count
 
 
 def _write_frame(
@@ -148,6 +167,23 @@ def _png(pixels: npt.NDArray[np.uint16]) -> bytes:
     return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
+def _make_room(folder: Path) -> None:
+    """Remove an earlier result of this command.
+
+    Raises:
+        FileExistsError: If there is anything else in the folder.
+    """
+    if not folder.exists():
+        return
+    files = list(folder.iterdir())
+    strange = [f.name for f in files if f.suffix not in (".mcap", ".md", ".yaml")]
+    if strange or not (folder / "metadata.yaml").exists():
+        raise FileExistsError(f"got --out {folder}, which exists and is no earlier drive")
+    for file in files:
+        file.unlink()
+    folder.rmdir()
+
+
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     done = subprocess.run(
@@ -178,12 +214,19 @@ def main(arguments: list[str] | None = None) -> int:
     except RendererError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if options.out.exists():
-        print(f"error: got --out {options.out}, which exists; remove it first", file=sys.stderr)
+    try:
+        _make_room(options.out)
+    except FileExistsError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     frames = streets.sequence(options.drive, options.frames, rate=RATE)
-    count = write_bag(options.out, frames, quality=options.quality)
-    print(f"wrote {count} frames to {options.out}")
+    write_bag(options.out, frames, quality=options.quality)
+    width, height = options.size
+    readme = _README.format(
+        width=width, height=height, commit=_commit(), rate=RATE, **vars(options)
+    )
+    (options.out / "README.md").write_text(readme, encoding="utf-8")
+    print(f"wrote {options.frames} frames to {options.out}")
     return 0
 
 
