@@ -75,6 +75,31 @@ def test_demo(tmp_path, checkpoint, clip):
     assert cv2.imread(str(out / "contact_sheet.png")).shape[1] == 3 * 640
 
 
+def test_demo_with_truth_measures_and_shows_both(tmp_path, checkpoint):
+    arguments = ("--source", "drive", "--duration", "1", "--rate", "5")
+    done = demo(*arguments, "--out", str(tmp_path), "--model", str(checkpoint))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.replace(str(tmp_path), "out/demo").splitlines()
+    assert max(len(line) for line in lines) <= 80
+    accuracy = json.loads((tmp_path / "accuracy.json").read_text())
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert 0 < accuracy["frames"] <= summary["frames_out"] <= 5
+    assert 0.0 <= accuracy["pq"] < 0.5  # an untrained network
+    assert f"against the truth of {accuracy['frames']:.0f} frames" in done.stdout
+    frames = list(read_frames(tmp_path / "annotated.mp4"))
+    assert len(frames) == accuracy["frames"]
+    assert frames[0][0].shape == (720, 1280, 3)
+    # Nothing else is left of the frames that were kept for measuring.
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "accuracy.json",
+        "annotated.mp4",
+        "contact_sheet.png",
+        "segments.jsonl",
+        "summary.json",
+    }
+
+
 def test_demo_interrupted_leaves_nothing_behind(tmp_path, checkpoint, clip, until):
     command = [sys.executable, "-m", "depthlab_ros.demo", "--source", str(clip), "--rate", "2"]
     command += ["--out", str(tmp_path), "--model", str(checkpoint)]
