@@ -21,6 +21,8 @@ _NEAR, _FAR = 3.0, 60.0
 """Metres at which the colour scale ends; people and cars matter most in between."""
 _STUFF_OPACITY, _THING_OPACITY = 0.35, 0.5
 _UNKNOWN = (160, 160, 160)
+_INNER_POINT_GRID = 64
+"""Parts of a segment's box along its longer side, which its tag's place is looked for in."""
 
 
 def distance_color(depth: float) -> tuple[int, int, int]:
@@ -65,20 +67,20 @@ def draw_prediction(
         else labels.categories[segment.category_id].color
         for segment in prediction.segments
     }
-    canvas = _tint(image, prediction, colors)
     style = tag_style(*image.shape[:2])
-    _outline(canvas, prediction.id_map, style.thickness)
+    canvas = _tint_and_outline(image, prediction, colors, style.thickness)
     _write_tags(canvas, prediction, colors, style, statistic)
     return canvas
 
 
-def _tint(
+def _tint_and_outline(
     image: npt.NDArray[np.uint8],
     prediction: Prediction,
     colors: dict[int, tuple[int, int, int]],
+    thickness: int,
 ) -> npt.NDArray[np.uint8]:
     # Here, because numba takes a second to import and training needs none of it.
-    from depthlab_core.cpu.tint import tint_pixels
+    from depthlab_core.cpu.tint import outline_pixels, tint_pixels
 
     count = len(prediction.segments) + 1
     # One table of colour and one of opacity, scaled to 256, look every pixel up in a single pass.
@@ -89,19 +91,10 @@ def _tint(
         tint[segment.id] = np.array(colors[segment.id], np.uint16) * np.uint16(opacity)
         keep[segment.id] = 256 - opacity
     canvas = np.array(image, order="C")
-    tint_pixels(canvas, np.ascontiguousarray(prediction.id_map), tint, keep)
+    id_map = np.ascontiguousarray(prediction.id_map)
+    tint_pixels(canvas, id_map, tint, keep)
+    outline_pixels(canvas, id_map, thickness)
     return canvas
-
-
-def _outline(
-    canvas: npt.NDArray[np.uint8], id_map: npt.NDArray[np.uint16], thickness: int
-) -> None:
-    edge = np.zeros(id_map.shape, np.uint8)
-    edge[:, 1:] |= id_map[:, 1:] != id_map[:, :-1]
-    edge[1:] |= id_map[1:] != id_map[:-1]
-    if thickness > 1:
-        edge = cv2.dilate(edge, np.ones((thickness, thickness), np.uint8))  # type: ignore[assignment]
-    canvas[edge > 0] = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -146,11 +139,11 @@ def _by_importance(prediction: Prediction, statistic: DepthStatistic) -> Iterabl
 def _inner_point(id_map: npt.NDArray[np.uint16], segment: Segment) -> tuple[int, int]:
     """Return (u, v) of a pixel well inside the segment; its centroid may lie outside of it."""
     x, y, width, height = segment.bbox
-    step = max(max(width, height) // 128, 1)
+    step = max(max(width, height) // _INNER_POINT_GRID, 1)
     mask = id_map[y : y + height : step, x : x + width : step] == segment.id
     if not mask.any():
         return round(segment.centroid[0]), round(segment.centroid[1])
-    padded = np.pad(mask.astype(np.uint8), 1)
+    padded = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     distance = cv2.distanceTransform(padded, cv2.DIST_L1, 3)[1:-1, 1:-1]
     row, column = np.unravel_index(int(distance.argmax()), distance.shape)
     return x + int(column) * step, y + int(row) * step

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Colours laid over an image, by segment."""
+"""Colours laid over an image, by segment, and lines between segments."""
 
 from __future__ import annotations
 
@@ -47,11 +47,45 @@ def _tint_rows(
                 canvas[y, x, channel] = mixed >> np.uint32(8)
 
 
-def compile_tint() -> None:
-    """Compile what ``tint_pixels`` runs, which the first image would wait for otherwise."""
-    tint_pixels(
-        np.zeros((1, 1, 3), np.uint8),
-        np.zeros((1, 1), np.uint16),
-        np.zeros((1, 3), np.uint16),
-        np.zeros(1, np.uint16),
+def outline_pixels(
+    canvas: npt.NDArray[np.uint8], id_map: npt.NDArray[np.uint16], thickness: int
+) -> None:
+    """Draw white lines where an id differs from the one to its left or above, in place.
+
+    Args:
+        canvas: uint8 ``(H, W, 3)``, C-contiguous.
+        id_map: uint16 ``(H, W)``, C-contiguous.
+        thickness: Of the lines, in pixels.
+    """
+    # Lines may reach into another band's rows; there, too, nothing but white is written.
+    run_in_bands(
+        row_bands(len(canvas)),
+        lambda first, end: _outline_rows(canvas, id_map, thickness, first, end),
     )
+
+
+@kernel
+def _outline_rows(
+    canvas: npt.NDArray[np.uint8],
+    id_map: npt.NDArray[np.uint16],
+    thickness: int,
+    first: int,
+    end: int,
+) -> None:
+    width = id_map.shape[1]
+    after = thickness // 2
+    before = thickness - 1 - after
+    for y in range(first, end):
+        above = max(y - 1, 0)
+        for x in range(width):
+            segment = id_map[y, x]
+            if segment == id_map[above, x] and segment == id_map[y, max(x - 1, 0)]:
+                continue
+            canvas[max(y - before, 0) : y + after + 1, max(x - before, 0) : x + after + 1] = 255
+
+
+def compile_tint() -> None:
+    """Compile what runs here, which the first image would wait for otherwise."""
+    canvas, id_map = np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint16)
+    tint_pixels(canvas, id_map, np.zeros((1, 3), np.uint16), np.zeros(1, np.uint16))
+    outline_pixels(canvas, id_map, 1)

@@ -3,10 +3,12 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
 from depthlab_core import CITYSCAPES, Prediction, draw_prediction
+from depthlab_core.cpu.tint import outline_pixels
 from depthlab_core.overlay import distance_color
 from depthlab_core.segments import compute_segments
 from depthlab_core.tags import Box, place_tag, tag_style
@@ -56,6 +58,19 @@ def test_tints_outlines_and_leaves_void_alone() -> None:
     road = CITYSCAPES.categories[0].color
     np.testing.assert_allclose(drawn[230, 10], [65 + 0.35 * c for c in road], atol=1.5)
     np.testing.assert_array_equal(drawn[20, 60], (255, 255, 255))
+
+
+@pytest.mark.parametrize("thickness", [1, 2, 3])
+def test_outlines_of_any_thickness_across_bands(thickness: int) -> None:
+    rng = np.random.default_rng(0)
+    id_map = np.kron(rng.integers(0, 9, (30, 20)), np.ones((9, 9))).astype(np.uint16)
+    edge = np.zeros(id_map.shape, np.uint8)
+    edge[:, 1:] |= id_map[:, 1:] != id_map[:, :-1]
+    edge[1:] |= id_map[1:] != id_map[:-1]
+    expected = cv2.dilate(edge, np.ones((thickness, thickness), np.uint8)) > 0
+    canvas = np.zeros((*id_map.shape, 3), np.uint8)
+    outline_pixels(canvas, id_map, thickness)
+    np.testing.assert_array_equal(canvas, 255 * np.repeat(expected[..., None], 3, axis=2))
 
 
 def test_every_segment_is_tagged_and_tags_do_not_overlap() -> None:
