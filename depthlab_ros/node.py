@@ -27,11 +27,12 @@ from depthlab_core.config import PostprocessConfig
 from depthlab_ros import mounting_height
 from depthlab_ros.camera import Camera
 from depthlab_ros.conversions import stamp_to_ns
+from depthlab_ros.core_log import CoreLog
 from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
 from depthlab_ros.frame import Frame, ImageMsg, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import refuse_invalid_transitions
-from depthlab_ros.memory import device_mib, process_mib
+from depthlab_ros.memory import device_mib, keep_freed_memory, process_mib
 from depthlab_ros.mounting_height import MountingHeight
 from depthlab_ros.one_line import one_line
 from depthlab_ros.outputs import LOG_EVERY_S, Result
@@ -67,6 +68,7 @@ class DepthLabNode(LifecycleNode):
     ) -> None:
         super().__init__("depthlab_node", **kwargs)
         self._load_model = load_model
+        self._core_log = CoreLog(self.get_logger())
         self._settings = declare_parameters(self, NodeParameters)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         refuse_invalid_transitions(self)
@@ -149,6 +151,7 @@ class DepthLabNode(LifecycleNode):
         """Stop the worker before the topics go."""
         self._jumps.unregister()
         self._stop()
+        self._core_log.close()
         super().destroy_node()
 
     def _stop(self) -> None:
@@ -300,6 +303,7 @@ class DepthLabNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to end."""
+    keep_freed_memory()
     rclpy.init(args=args)
     try:
         node = DepthLabNode()
