@@ -20,6 +20,7 @@ import torch
 
 from benchmarks import literature
 from benchmarks.clock import in_turns
+from benchmarks.node_bench import bench_node
 from benchmarks.scenes import street_scene
 from depthlab_core import CITYSCAPES, ModelOutput, build_network
 from depthlab_core.config import PostprocessConfig
@@ -131,8 +132,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out/bench.json"))
     parser.add_argument("--rounds", type=int, default=10, help="timed runs of each rival")
-    parser.add_argument("--largest", type=int, default=2048, help="widest image")
+    parser.add_argument(
+        "--largest", type=int, default=2048, help="widest image; 0: the node alone"
+    )
     parser.add_argument("--networks", nargs="*", default=["lite0", "r52"])
+    parser.add_argument("--node-frames", type=int, default=100, help="frames a figure; 0: none")
+    parser.add_argument("--memory-frames", type=int, default=2000, help="0: no memory over time")
     options = parser.parse_args()
 
     results: dict[str, Any] = {"machine": machine(), "rounds": options.rounds}
@@ -159,6 +164,7 @@ def main() -> None:
             # The original takes seconds for an image.
             rounds = options.rounds if name == "lite0" else max(options.rounds // 5, 1)
             record(f"{name} {size}", bench_network(name, width, height, rounds))
+    results["node"] = bench_node(options.node_frames, options.memory_frames)
     results["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

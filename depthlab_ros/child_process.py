@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the package's own executables as child processes."""
+"""Run this repository's own executables as child processes."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -16,15 +17,15 @@ STOP_TIMEOUT_S = 10.0
 def run_child(
     module: str, parameters: Mapping[str, str | float | bool]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``python -m depthlab_ros.<module>``, and end it with the block.
+    """Run ``python -m <module>`` with ROS parameters, and end it with the block.
 
     It says only what is wrong; what else it would log is left out.
 
     Args:
-        module: Name of the module in this package.
+        module: Full name of the module.
         parameters: ROS parameters by name.
     """
-    command = [sys.executable, "-m", f"depthlab_ros.{module}", "--ros-args", "--log-level", "warn"]
+    command = [sys.executable, "-m", module, "--ros-args", "--log-level", "warn"]
     for name, value in parameters.items():
         command += ["-p", f"{name}:={_to_yaml(value)}"]
     # Out of reach of the terminal's Ctrl-C, or the child would be interrupted twice.
@@ -39,6 +40,14 @@ def run_child(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def keep_to_this_machine() -> None:
+    """Stay here, out of a robot's way, unless the user has chosen a domain; children follow."""
+    if "ROS_DOMAIN_ID" not in os.environ:
+        # 1 to 101: the ids whose ports no Linux hands out for other purposes.
+        os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 def _to_yaml(value: str | float | bool) -> str:

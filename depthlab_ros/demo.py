@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 import rclpy
 from rclpy.executors import ExternalShutdownException
 
-from depthlab_ros.child_process import run_child
+from depthlab_ros.child_process import keep_to_this_machine, run_child
 from depthlab_ros.comparison import Accuracy, Comparison, ComparisonError, format_accuracy
 from depthlab_ros.comparison_view import draw_comparison
 from depthlab_ros.progress import show_progress
@@ -62,7 +61,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo."""
     options = parse_arguments(arguments)
-    _keep_to_ourselves()
+    keep_to_this_machine()
     try:
         seconds, has_truth = _look_at(options)
         with (
@@ -119,7 +118,7 @@ def _run(
             # Best effort, the default for cameras, loses most images of this size on their way.
             "qos_overrides./image_raw.subscription.reliability": "reliable",
         }
-        with run_child("node", node_parameters) as node:
+        with run_child("depthlab_ros.node", node_parameters) as node:
             _bring_up(recorder, node, options.model)
             player_parameters = {
                 "source": options.source,
@@ -128,7 +127,7 @@ def _run(
                 "horizontal_fov_deg": options.horizontal_fov_deg,
                 "wait_for_subscribers": 2,  # the node and the recorder
             }
-            with run_child("player", player_parameters) as player:
+            with run_child("depthlab_ros.player", player_parameters) as player:
                 _record(recorder, recording, node, player, seconds)
     finally:
         recorder.destroy_node()
@@ -252,14 +251,6 @@ def _wait_for(
 def _check_alive(node: subprocess.Popen[bytes]) -> None:
     if node.poll() is not None:
         raise DemoError(f"depthlab_node ended with exit code {node.returncode}")
-
-
-def _keep_to_ourselves() -> None:
-    """Stay on this machine, out of a robot's way, unless the user has chosen a domain."""
-    if "ROS_DOMAIN_ID" not in os.environ:
-        # 1 to 101: the ids whose ports no Linux hands out for other purposes.
-        os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory this process holds, and that it keeps it."""
+"""How much memory a process holds."""
 
 from __future__ import annotations
 
@@ -9,29 +9,37 @@ from pathlib import Path
 
 import torch
 
-_STATM = Path("/proc/self/statm")
 _MIB = 2**20
-# From malloc.h; 32 MiB is the most that glibc allows for the second.
+# From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = 512 * _MIB, 32 * _MIB
+_LARGEST_IMAGE = 32 * _MIB
+"""Above, glibc takes no threshold for M_MMAP_THRESHOLD."""
+_KEPT = 256 * _MIB
 
 
 def keep_freed_memory() -> None:
-    """Let blocks the size of an image be used again, where the C library is glibc.
+    """Let this process reuse the memory of one image for the next.
 
-    It would hand each back to the system as soon as it is freed, and the next frame would wait for
-    every page of it anew: a third of the node's own time at 1920 x 1080.
+    Otherwise glibc hands what is freed back to the kernel, which clears it page by page when the
+    next image needs it: 6 ms for 1920x1080 in colour. Does nothing where there is no glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
-        mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)
+        for name, value in ((_M_TRIM_THRESHOLD, _KEPT), (_M_MMAP_THRESHOLD, _LARGEST_IMAGE)):
+            mallopt(name, value)
 
 
-def process_mib() -> float | None:
-    """Return the resident memory in MiB; ``None`` where the system does not tell (not Linux)."""
+def process_mib(process: int | str = "self") -> float | None:
+    """Return a process's resident memory in MiB.
+
+    Args:
+        process: Its id.
+
+    Returns:
+        None where the system does not tell (not Linux), or there is no such process.
+    """
     try:
-        pages = int(_STATM.read_text(encoding="ascii").split()[1])
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
     except OSError:
         return None
     return pages * os.sysconf("SC_PAGE_SIZE") / _MIB

@@ -28,6 +28,7 @@ from depthlab_core.config import PostprocessConfig
 from depthlab_ros import mounting_height
 from depthlab_ros.camera import Camera
 from depthlab_ros.conversions import stamp_to_ns
+from depthlab_ros.core_log import CoreLog
 from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
 from depthlab_ros.frame import Frame, ImageMsg, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
@@ -68,6 +69,7 @@ class DepthLabNode(LifecycleNode):
     ) -> None:
         super().__init__("depthlab_node", **kwargs)
         self._load_model = load_model
+        self._core_log = CoreLog(self.get_logger())
         self._settings = declare_parameters(self, NodeParameters)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         refuse_invalid_transitions(self)
@@ -150,6 +152,7 @@ class DepthLabNode(LifecycleNode):
         """Stop the worker before the topics go."""
         self._jumps.unregister()
         self._stop()
+        self._core_log.close()
         super().destroy_node()
 
     def _stop(self) -> None:

@@ -32,6 +32,7 @@ def test_report(
     monkeypatch.setattr(bench, "SIZES", ((128, 64), (4096, 2048)))
     path = tmp_path / "new" / "bench.json"
     arguments = ["--out", str(path), "--rounds", "1", "--networks", "--largest", "128"]
+    arguments += ["--node-frames", "0", "--memory-frames", "0"]
     monkeypatch.setattr(sys, "argv", ["bench", *arguments])
     bench.main()
     report = json.loads(path.read_text())

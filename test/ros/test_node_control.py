@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import array
+import logging
 import time
 
 import numpy as np
 import pytest
+from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -156,3 +158,18 @@ def test_every_parameter_describes_itself(ros, stub, until):
     assert by_name["depth_statistic"].additional_constraints == "One of: mean, median, p05, p95"
     assert {name for name, d in by_name.items() if d.read_only} == {"autostart"}
     assert by_name["jpeg_quality"].type == Parameter.Type.INTEGER.value
+
+
+def test_what_the_core_says_is_said_by_the_node(ros, stub, until):
+    said = []
+    ros.peer.create_subscription(Log, "/rosout", lambda msg: said.append((msg.level, msg.msg)), 50)
+    node = ros.node(stub)
+    until(lambda: node.count_subscribers("/rosout") > 0)
+    logger = logging.getLogger("depthlab_core.engine")
+
+    def is_said() -> bool:
+        logger.info("network runs by %s", "torch")
+        logger.warning("openvino does not run")
+        return {(20, "network runs by torch"), (30, "openvino does not run")} <= set(said)
+
+    until(is_said)
