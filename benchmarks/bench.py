@@ -15,91 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from benchmarks import literature
+from benchmarks import stages
 from benchmarks.clock import in_turns
 from benchmarks.node_bench import bench_node
-from benchmarks.scenes import street_scene
-from depthlab_core import CITYSCAPES, ModelOutput, build_network
-from depthlab_core.config import PostprocessConfig
-from depthlab_core.cpu.bilinear import taps
-from depthlab_core.cpu.interpret import interpret_on_cpu
-from depthlab_core.cpu.semantics import label_pixels
+from depthlab_core import ModelOutput, build_network
 from depthlab_core.engine import choose_engine
-from depthlab_core.interpret import interpret
-from depthlab_core.restore import restore
 
 SIZES = ((512, 256), (1024, 512), (2048, 1024))
 """Width and height."""
 CENTERS = (10, 50, 200)
-_CONFIG = PostprocessConfig()
-
-
-def bench_labels(width: int, height: int, rounds: int) -> dict[str, Any]:
-    """Quarter-resolution logits to full-resolution labels."""
-    logits = street_scene(height, width, centers=0).semantic_logits
-    rows, columns = taps(height // 4, height), taps(width // 4, width)
-
-    def eager() -> torch.Tensor:
-        resized = torch.nn.functional.interpolate(logits, (height, width), mode="bilinear")
-        return resized[0].argmax(dim=0)
-
-    def ours() -> np.ndarray[Any, Any]:
-        return label_pixels(logits[0].numpy(), rows, columns)[0]
-
-    np.testing.assert_array_equal(ours(), eager().numpy())
-    return in_turns({"plain": eager, "ours": ours}, rounds)
-
-
-def bench_interpretation(width: int, height: int, centers: int, rounds: int) -> dict[str, Any]:
-    """Network output to segments: the literature's form, the plain torch form, ours."""
-    output = street_scene(height, width, centers=centers)
-    options: dict[str, Any] = {
-        "labels": CITYSCAPES,
-        "postprocess": _CONFIG,
-        "depth_scale": 1.0,
-        "mask_undefined": False,
-    }
-
-    def ours() -> Any:
-        return interpret_on_cpu(output, height, width, **options)
-
-    def plain() -> Any:
-        return interpret(output, height, width, **options)
-
-    found, expected, stated = ours(), plain(), _as_stated(output, height, width)
-    np.testing.assert_array_equal(found.panoptic_map, expected.panoptic_map)
-    np.testing.assert_array_equal(found.panoptic_map, stated)
-    return in_turns(
-        {
-            "literature": lambda: _as_stated(output, height, width),
-            "plain": plain,
-            "ours": ours,
-        },
-        rounds,
-    )
-
-
-def _as_stated(output: ModelOutput, height: int, width: int) -> np.ndarray[Any, Any]:
-    output = restore(output, height, width)
-    semantic_map = output.semantic_logits[0].argmax(dim=0)
-    centers = literature.find_centers(
-        output.center_heatmap[0, 0],
-        threshold=_CONFIG.center_threshold,
-        nms_kernel=_CONFIG.nms_kernel,
-        top_k=_CONFIG.top_k or 0,
-    )
-    panoptic_map = literature.merge(
-        semantic_map,
-        literature.group_pixels(centers, output.offset[0]),
-        thing_ids=CITYSCAPES.thing_ids,
-        label_divisor=CITYSCAPES.label_divisor,
-        stuff_area=_CONFIG.stuff_area,
-    ).numpy()
-    literature.describe(panoptic_map, output.depth[0, 0].numpy())
-    return panoptic_map
 
 
 def bench_network(name: str, width: int, height: int, rounds: int) -> dict[str, Any]:
@@ -156,10 +82,17 @@ def main() -> None:
     print(f"{'':<28} {'':<24} {'p50 ms':>8} {'p95 ms':>8} {'':>7}")
     for width, height in (size for size in SIZES if size[0] <= options.largest):
         size = f"{width}x{height}"
-        record(f"labels {size}", bench_labels(width, height, options.rounds))
+        record(f"input {size}", stages.bench_input(width, height, options.rounds))
+        record(f"labels {size}", stages.bench_labels(width, height, options.rounds))
+        record(f"overlay {size}", stages.bench_overlay(width, height, options.rounds))
         for count in CENTERS:
-            times = bench_interpretation(width, height, count, max(options.rounds // 3, 1))
-            record(f"segments {size} K={count}", times)
+            few = max(options.rounds // 3, 1)
+            for stage, bench in (
+                ("centres", stages.bench_centers),
+                ("grouping", stages.bench_grouping),
+                ("segments", stages.bench_interpretation),
+            ):
+                record(f"{stage} {size} K={count}", bench(width, height, count, few))
         for name in options.networks:
             # The original takes seconds for an image.
             rounds = options.rounds if name == "lite0" else max(options.rounds // 5, 1)

@@ -7,8 +7,11 @@ speed, on maps of full resolution.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -71,17 +74,57 @@ def merge(
     return panoptic_map
 
 
+class Description(NamedTuple):
+    """One segment: pixels, metres, and (u, v)."""
+
+    area: int
+    box: tuple[int, int, int, int]
+    centroid: tuple[float, float]
+    mean: float
+    std: float
+    quantiles: tuple[float, float, float]
+    valid_ratio: float
+
+
 def describe(
     panoptic_map: npt.NDArray[np.int64], depth: npt.NDArray[np.float32]
-) -> dict[int, tuple[int, float, float]]:
-    """Return area, mean depth and median depth of each panoptic id."""
+) -> dict[int, Description]:
+    """Return area, box, centroid and depth (0.05, 0.5 and 0.95 quantile) of each panoptic id."""
     found = {}
     for panoptic_id in np.unique(panoptic_map).tolist():
         if panoptic_id != VOID:
             mask = panoptic_map == panoptic_id
+            v, u = np.nonzero(mask)
             values = depth[mask]
             values = values[np.isfinite(values)]
-            mean = float(values.mean(dtype=np.float64)) if len(values) else float("nan")
-            median = float(np.median(values)) if len(values) else float("nan")
-            found[panoptic_id] = (int(mask.sum()), mean, median)
+            known = len(values) > 0
+            found[panoptic_id] = Description(
+                area=len(u),
+                box=(int(u.min()), int(v.min()), int(np.ptp(u)) + 1, int(np.ptp(v)) + 1),
+                centroid=(float(u.mean()), float(v.mean())),
+                mean=float(values.mean(dtype=np.float64)) if known else math.nan,
+                std=float(values.std(dtype=np.float64)) if known else math.nan,
+                quantiles=tuple(np.quantile(values, (0.05, 0.5, 0.95)).tolist())
+                if known
+                else (math.nan,) * 3,
+                valid_ratio=len(values) / len(u),
+            )
     return found
+
+
+def draw(
+    image: npt.NDArray[np.uint8],
+    id_map: npt.NDArray[np.uint16],
+    colors: Mapping[int, tuple[int, int, int]],
+    opacity: float,
+) -> npt.NDArray[np.uint8]:
+    """Tint and outline one segment after the other."""
+    canvas: npt.NDArray[np.uint8] = image.copy()
+    for segment, color in colors.items():
+        mask = id_map == segment
+        canvas[mask] = (1 - opacity) * image[mask] + opacity * np.array(color)
+        outlines, _ = cv2.findContours(
+            mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+        )
+        cv2.drawContours(canvas, outlines, -1, (255, 255, 255), 2)
+    return canvas

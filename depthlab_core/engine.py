@@ -29,6 +29,10 @@ class Engine(Protocol):
     def description(self) -> str:
         """Backend, precision and device."""
 
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Of the input that it takes without a copy."""
+
     def prepare(self, height: int, width: int) -> None:
         """Do what must be done once for each input size, which the first call does otherwise."""
 

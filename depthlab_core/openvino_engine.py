@@ -27,7 +27,10 @@ class OpenVinoEngine:
 
     Attributes:
         description: For the log.
+        memory_format: Of the input that it takes without a copy.
     """
+
+    memory_format = torch.contiguous_format
 
     def __init__(self, network: PanopticDepthLab, precision: str) -> None:
         """Prepare a copy of a network.

@@ -15,12 +15,18 @@ import torch
 from depthlab_core.checkpoint import Checkpoint, load_checkpoint
 from depthlab_core.config import ModelConfig, PostprocessConfig
 from depthlab_core.depth import focal_length_from_fov, metric_scale
+from depthlab_core.device_input import DeviceInput
 from depthlab_core.engine import choose_engine
 from depthlab_core.ground import GroundFit, fit_ground
 from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.interpret import Interpretation, interpret
 from depthlab_core.labels import LabelSet
-from depthlab_core.preprocess import check_image, image_to_tensor, input_geometry
+from depthlab_core.preprocess import (
+    ImageGeometry,
+    check_image,
+    image_to_tensor,
+    input_geometry,
+)
 from depthlab_core.restore import restore
 from depthlab_core.segments import Segment
 from depthlab_core.selection import drop_doubtful_things
@@ -111,6 +117,9 @@ class DepthLab:
             lowest_precision=self.config.lowest_precision,
         )
         self._interpret = _interpret_on(self.device)
+        self._device_input = (
+            None if self.device.type == "cpu" else DeviceInput(self.config.input, self.device)
+        )
 
     @classmethod
     def load(
@@ -178,7 +187,7 @@ class DepthLab:
         clock = _Clock(self.device)
         geometry = input_geometry(height, width, self.config.input)
         with torch.inference_mode():
-            tensor = image_to_tensor(image, geometry, self.config.input, self.device)
+            tensor = self._to_input(image, geometry)
             clock.lap("preprocess")
             output = self._engine(tensor)
             clock.lap("network")
@@ -212,6 +221,13 @@ class DepthLab:
         )
         return prediction if scaler is None else prediction.scaled_to(scaler.update(ground))
 
+    def _to_input(self, image: npt.NDArray[np.uint8], geometry: ImageGeometry) -> torch.Tensor:
+        if self._device_input is not None:
+            return self._device_input(image, geometry)
+        return image_to_tensor(
+            image, geometry, self.config.input, memory_format=self._engine.memory_format
+        )
+
 
 def choose_device(device: str) -> torch.device:
     """Return the torch device of a name.
@@ -234,6 +250,7 @@ def choose_device(device: str) -> torch.device:
 def _interpret_on(device: torch.device) -> Callable[..., Interpretation]:
     # Here, because numba takes a second to import and training needs none of it.
     from depthlab_core.cpu.interpret import compile_kernels, interpret_on_cpu
+    from depthlab_core.cpu.normalise import compile_normalise
     from depthlab_core.cpu.tint import compile_tint
 
     # Of use on any device: images are drawn on the CPU.
@@ -241,6 +258,7 @@ def _interpret_on(device: torch.device) -> Callable[..., Interpretation]:
     if device.type != "cpu":
         return interpret
     compile_kernels()
+    compile_normalise()
     return interpret_on_cpu
 
 

@@ -81,26 +81,34 @@ def image_to_tensor(
     image: npt.NDArray[np.uint8],
     geometry: ImageGeometry,
     config: InputConfig,
-    device: torch.device,
+    *,
+    memory_format: torch.memory_format = torch.channels_last,
 ) -> Tensor:
-    """Resize and normalise an image.
+    """Resize and normalise an image on the CPU.
 
     Args:
         image: uint8 ``(H, W, 3)``, RGB.
         geometry: Of this image, from ``input_geometry``.
         config: Mean and standard deviation.
-        device: Where the tensor is wanted.
+        memory_format: ``torch.channels_last`` or ``torch.contiguous_format``.
 
     Returns:
-        float32 ``(1, 3, input_height, input_width)`` on ``device``, channels last in memory.
+        float32 ``(1, 3, input_height, input_width)``.
     """
+    # Here, because numba takes a second to import and training needs none of it.
+    from depthlab_core.cpu.normalise import normalise_pixels
+
     size = (geometry.input_width, geometry.input_height)
-    if size != (geometry.image_width, geometry.image_height):
+    if not geometry.is_identity:
         shrinks = size[0] * size[1] < geometry.image_width * geometry.image_height
         image = cv2.resize(  # type: ignore[assignment]
             image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         )
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device)
-    mean = torch.tensor(config.mean, device=device)
-    std = torch.tensor(config.std, device=device)
-    return ((pixels.to(torch.float32) - mean) / std).permute(2, 0, 1).unsqueeze(0)
+    mean, std = np.array(config.mean, np.float32), np.array(config.std, np.float32)
+    table = (np.arange(256, dtype=np.float32)[:, None] - mean) / std
+    is_last = memory_format == torch.channels_last
+    # The kernel is compiled for memory that may be written to; a message's may not.
+    image = np.require(image, requirements=["C", "W"])
+    pixels = normalise_pixels(image, table, channels_last=is_last)
+    tensor = torch.from_numpy(pixels)
+    return (tensor.permute(2, 0, 1) if is_last else tensor).unsqueeze(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,65 @@ class Segment:
             depth_p05=self.depth_p05 * factor,
             depth_p95=self.depth_p95 * factor,
         )
+
+
+class SegmentTable(NamedTuple):
+    """What was measured of ``N`` segments: row ``i`` is that of the segment with id ``i + 1``.
+
+    Attributes:
+        panoptic_id: integer ``(N,)``, ascending.
+        area: integer ``(N,)``, pixels.
+        box: integer ``(N, 4)``: first column and row, last column and row.
+        centroid: float ``(N, 2)``, (u, v).
+        probability: float ``(N,)``, mean class probability.
+        peak: float ``(N,)``, value of the centre heatmap at the centroid.
+        depth: float ``(N, 5)``: mean, standard deviation, 0.05, 0.5 and 0.95 quantile, metres; NaN
+            where no pixel has a depth.
+        valid: integer ``(N,)``, pixels that have a depth.
+    """
+
+    panoptic_id: npt.NDArray[np.integer]
+    area: npt.NDArray[np.integer]
+    box: npt.NDArray[np.integer]
+    centroid: npt.NDArray[np.floating]
+    probability: npt.NDArray[np.floating]
+    peak: npt.NDArray[np.floating]
+    depth: npt.NDArray[np.floating]
+    valid: npt.NDArray[np.integer]
+
+
+def segments_of_table(table: SegmentTable, labels: LabelSet) -> list[Segment]:
+    """Return the segments that a table describes, in the order of its rows."""
+    segments = []
+    for index, panoptic_id in enumerate(table.panoptic_id.tolist()):
+        category = labels.categories[panoptic_id // labels.label_divisor]
+        left, top, right, bottom = table.box[index].tolist()
+        u, v = table.centroid[index].tolist()
+        mean, std, p05, median, p95 = table.depth[index].tolist()
+        score = float(table.probability[index])
+        if category.is_thing:
+            # Heatmaps are regressed and overshoot 1 a little.
+            score *= float(table.peak[index].clip(0, 1))
+        segments.append(
+            Segment(
+                id=index + 1,
+                panoptic_id=panoptic_id,
+                category_id=category.id,
+                category_name=category.name,
+                is_thing=category.is_thing,
+                score=score,
+                area=int(table.area[index]),
+                bbox=(left, top, right - left + 1, bottom - top + 1),
+                centroid=(u, v),
+                depth_mean=mean,
+                depth_median=median,
+                depth_std=std,
+                depth_p05=p05,
+                depth_p95=p95,
+                depth_valid_ratio=float(table.valid[index] / table.area[index]),
+            )
+        )
+    return segments
 
 
 def compute_segments(

@@ -15,7 +15,10 @@ class TorchEngine:
 
     Attributes:
         description: For the log.
+        memory_format: Of the input that it takes without a copy.
     """
+
+    memory_format = torch.channels_last
 
     def __init__(self, network: PanopticDepthLab, device: torch.device, precision: str) -> None:
         """Take a copy of a network to a device.

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from depthlab_core.config import PostprocessConfig
-from depthlab_core.cpu.bilinear import resize_plane, taps
+from depthlab_core.cpu.bilinear import Taps, resize_plane, taps
 from depthlab_core.cpu.centers import find_instance_centers_on_cpu
 from depthlab_core.cpu.compiled import row_bands
 from depthlab_core.cpu.grouping import group_pixels_on_cpu
 from depthlab_core.cpu.semantics import label_pixels, move_probability
-from depthlab_core.cpu.statistics import Lookup, Statistics, describe_segments
+from depthlab_core.cpu.statistics import Lookup, describe_segments
 from depthlab_core.interpret import Interpretation
 from depthlab_core.labels import CITYSCAPES, VOID, LabelSet
 from depthlab_core.network import ModelOutput
 from depthlab_core.postprocess import panoptic_labels
-from depthlab_core.segments import Segment
+from depthlab_core.segments import SegmentTable, segments_of_table
 
 
 def interpret_on_cpu(
@@ -47,7 +47,6 @@ def interpret_on_cpu(
     """
     logits, heatmap, offset, depth = (_to_numpy(part[0]) for part in output)
     rows, columns = taps(logits.shape[1], height), taps(logits.shape[2], width)
-    bands = row_bands(height)
 
     semantic_map, probability = label_pixels(logits, rows, columns)
     center_heatmap = resize_plane(heatmap[0], rows, columns)
@@ -57,19 +56,65 @@ def interpret_on_cpu(
         nms_kernel=postprocess.nms_kernel,
         top_k=postprocess.top_k,
     )
+    metres = resize_plane(depth[0], rows, columns, factor=depth_scale)
+    return find_segments(
+        logits,
+        offset,
+        rows,
+        columns,
+        semantic_map,
+        probability,
+        center_heatmap,
+        centers,
+        metres,
+        labels=labels,
+        stuff_area=postprocess.stuff_area_at(height, width),
+        mask_undefined=mask_undefined,
+    )
+
+
+def find_segments(
+    logits: npt.NDArray[np.float32],
+    offset: npt.NDArray[np.float32],
+    rows: Taps,
+    columns: Taps,
+    semantic_map: npt.NDArray[np.uint8],
+    probability: npt.NDArray[np.float32],
+    center_heatmap: npt.NDArray[np.float32],
+    centers: npt.NDArray[np.int64],
+    depth: npt.NDArray[np.float32],
+    *,
+    labels: LabelSet,
+    stuff_area: int,
+    mask_undefined: bool,
+) -> Interpretation:
+    """Group pixels by centre, merge instances and labels, and measure every segment.
+
+    Args:
+        logits: float32 ``(C, h, w)``.
+        offset: float32 ``(2, h, w)``, (dy, dx) in pixels of its own grid.
+        rows: Taps of the rows, ``h`` to ``H``.
+        columns: Taps of the columns, ``w`` to ``W``.
+        semantic_map: uint8 ``(H, W)``, from ``label_pixels``.
+        probability: float32 ``(H, W)``, likewise; becomes that of the panoptic category.
+        center_heatmap: float32 ``(H, W)``.
+        centers: int64 ``(K, 2)``, (y, x).
+        depth: float32 ``(H, W)``, metres; becomes the result's.
+        labels: What the categories mean.
+        stuff_area: In pixels.
+        mask_undefined: Give NaN where the category has no depth.
+    """
+    bands = row_bands(len(depth))
     is_thing = np.array([category.is_thing for category in labels.categories])
     instance_map, votes = group_pixels_on_cpu(
         centers, offset, rows, columns, semantic_map, is_thing, bands
     )
-    table = _tabulate(
-        votes.sum(axis=0), labels, postprocess.stuff_area_at(height, width), mask_undefined
-    )
+    table = _tabulate(votes.sum(axis=0), labels, stuff_area, mask_undefined)
     move_probability(
         probability, logits, rows, columns, semantic_map, instance_map, table.categories
     )
-    metres = resize_plane(depth[0], rows, columns, factor=depth_scale)
-    panoptic_map = np.empty((height, width), np.int32)
-    id_map = np.empty((height, width), np.uint16)
+    panoptic_map = np.empty(depth.shape, np.int32)
+    id_map = np.empty(depth.shape, np.uint16)
     count = len(table.panoptic_ids)
     areas = np.stack(
         [
@@ -77,19 +122,31 @@ def interpret_on_cpu(
             for band in votes
         ]
     )
-    statistics = describe_segments(
+    found = describe_segments(
         semantic_map,
         instance_map,
         probability,
-        metres,
+        depth,
         table.lookup,
         bands,
         areas,
         panoptic_map,
         id_map,
     )
-    segments = _segments(table.panoptic_ids, areas.sum(axis=0), statistics, center_heatmap, labels)
-    return Interpretation(panoptic_map, semantic_map, id_map, metres, segments)
+    area = areas.sum(axis=0)
+    u, v, mean_probability = (found.sums / area[:, None]).T
+    measured = SegmentTable(
+        panoptic_id=table.panoptic_ids,
+        area=area,
+        box=found.box,
+        centroid=np.stack([u, v], axis=1),
+        probability=mean_probability,
+        peak=center_heatmap[v.astype(int), u.astype(int)],
+        depth=found.depth,
+        valid=found.valid,
+    )
+    segments = segments_of_table(measured, labels)
+    return Interpretation(panoptic_map, semantic_map, id_map, depth, segments)
 
 
 def compile_kernels() -> None:
@@ -136,44 +193,6 @@ def _tabulate(
     has_depth = ~(mask_undefined & np.isin(categories, labels.no_depth_ids))
     lookup = Lookup(panoptic, segment.astype(np.uint16), has_depth)
     return _Table(lookup, categories.astype(np.uint8), panoptic_ids)
-
-
-def _segments(
-    panoptic_ids: npt.NDArray[np.int32],
-    areas: npt.NDArray[np.int64],
-    statistics: Statistics,
-    center_heatmap: npt.NDArray[np.float32],
-    labels: LabelSet,
-) -> list[Segment]:
-    centroids = statistics.sums[:, :2] / areas[:, None]
-    scores = statistics.sums[:, 2] / areas
-    peaks = center_heatmap[centroids[:, 1].astype(int), centroids[:, 0].astype(int)].clip(0, 1)
-    valid_ratio = statistics.valid / areas
-    segments = []
-    for index, panoptic_id in enumerate(panoptic_ids.tolist()):
-        category = labels.categories[panoptic_id // labels.label_divisor]
-        left, top, right, bottom = statistics.box[index].tolist()
-        mean, std, p05, median, p95 = statistics.depth[index].tolist()
-        segments.append(
-            Segment(
-                id=index + 1,
-                panoptic_id=panoptic_id,
-                category_id=category.id,
-                category_name=category.name,
-                is_thing=category.is_thing,
-                score=float(scores[index] * (peaks[index] if category.is_thing else 1)),
-                area=int(areas[index]),
-                bbox=(left, top, right - left + 1, bottom - top + 1),
-                centroid=(float(centroids[index, 0]), float(centroids[index, 1])),
-                depth_mean=mean,
-                depth_median=median,
-                depth_std=std,
-                depth_p05=p05,
-                depth_p95=p95,
-                depth_valid_ratio=float(valid_ratio[index]),
-            )
-        )
-    return segments
 
 
 def _to_numpy(x: Tensor) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench
+from benchmarks import bench, stages
 from benchmarks.clock import in_turns
 
 
@@ -22,8 +22,16 @@ def test_rivals_take_turns() -> None:
 @pytest.mark.parametrize("centers", [0, 3, 200])
 def test_literature_plain_and_ours_agree(centers: int) -> None:
     # It raises where they do not.
-    times = bench.bench_interpretation(256, 128, centers, rounds=1)
+    times = stages.bench_interpretation(256, 128, centers, rounds=1)
     assert list(times) == ["literature", "plain", "ours"]
+    for bench_stage in (stages.bench_centers, stages.bench_grouping):
+        assert list(bench_stage(256, 128, centers, rounds=1)) == ["literature", "ours"]
+
+
+def test_a_wrong_label_stops_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages.literature, "VOID", 7)
+    with pytest.raises(AssertionError, match="not equal"):
+        stages.bench_grouping(256, 128, 3, rounds=1)
 
 
 def test_report(
@@ -36,6 +44,14 @@ def test_report(
     monkeypatch.setattr(sys, "argv", ["bench", *arguments])
     bench.main()
     report = json.loads(path.read_text())
-    assert report.keys() >= {"machine", "labels 128x64", "segments 128x64 K=50"}
+    assert report.keys() >= {
+        "machine",
+        "input 128x64",
+        "labels 128x64",
+        "overlay 128x64",
+        "centres 128x64 K=200",
+        "grouping 128x64 K=10",
+        "segments 128x64 K=50",
+    }
     assert report["peak_memory_mib"] > 0
     assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines()[1:-1])
