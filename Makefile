@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 # make setup PYTHON=python3.12  picks another interpreter than the first that fits.
 # make demo SOURCE=...          takes a video, image folder, rosbag2 or camera device.
+# make demo SOURCE=drive        takes the generated drive that is here, and measures against its truth.
 # make test PYTEST_ARGS="-k x"  passes options on to pytest.
 # make bench BENCH_ARGS="--largest 1024 --networks lite0"  measures less.
 PYTHON ?=

@@ -20,7 +20,7 @@ setup(
     ),
     package_data={
         "depthlab_core": ["py.typed", "weights/*"],
-        "depthlab_ros": ["py.typed"],
+        "depthlab_ros": ["py.typed", "sample_drive/*"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),

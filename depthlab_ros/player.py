@@ -44,6 +44,10 @@ from depthlab_ros.truth import DEPTH_TOPIC, PANOPTIC_TOPIC
 CAMERA_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=5
 )
+# What is counted, and compared with, is to arrive even at a reader that was away for seconds.
+LASTING_QOS = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=50
+)
 DELIVERY_TIMEOUT = Duration(seconds=2.0)
 # This side of a connection knows of it before the other one does.
 SETTLE_S = 0.3
@@ -123,11 +127,11 @@ class CameraPlayer(Node):
         self._image = self.create_publisher(
             Image, "image_raw", CAMERA_QOS, qos_overriding_options=overridable
         )
-        self._camera_info = self.create_publisher(CameraInfo, "camera_info", CAMERA_QOS)
+        self._camera_info = self.create_publisher(CameraInfo, "camera_info", LASTING_QOS)
         self._panoptic = self._depth = None
         if source.has_truth:
-            self._panoptic = self.create_publisher(Image, PANOPTIC_TOPIC, CAMERA_QOS)
-            self._depth = self.create_publisher(Image, DEPTH_TOPIC, CAMERA_QOS)
+            self._panoptic = self.create_publisher(Image, PANOPTIC_TOPIC, LASTING_QOS)
+            self._depth = self.create_publisher(Image, DEPTH_TOPIC, LASTING_QOS)
         self.error: str | None = None
         self.published = 0
         self.finished = rclpy.Future()

@@ -19,6 +19,7 @@ from depthlab_msgs.msg import Segment
 
 from depthlab_core import CITYSCAPES, build_network, save_checkpoint
 from depthlab_core.model_zoo import LITE0
+from depthlab_ros.sources import open_source
 from depthlab_ros.video_writer import read_frames
 
 
@@ -73,6 +74,32 @@ def test_demo(tmp_path, checkpoint, clip):
     assert all(list(segment) == fields for line in lines for segment in line["segments"])
     assert sum(1 for _ in read_frames(out / "annotated.mp4")) == summary["frames_out"]
     assert cv2.imread(str(out / "contact_sheet.png")).shape[1] == 3 * 640
+
+
+def test_demo_with_truth_measures_and_shows_both(tmp_path, checkpoint):
+    arguments = ("--source", "drive", "--duration", "1", "--rate", "5")
+    done = demo(*arguments, "--out", str(tmp_path), "--model", str(checkpoint))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.replace(str(tmp_path), "out/demo").splitlines()
+    assert max(len(line) for line in lines) <= 80
+    accuracy = json.loads((tmp_path / "accuracy.json").read_text())
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert 0 < accuracy["frames"] <= summary["frames_out"] <= 5
+    assert 0.0 <= accuracy["pq"] < 0.5  # an untrained network
+    assert f"against the truth of {accuracy['frames']:.0f} frames" in done.stdout
+    frames = list(read_frames(tmp_path / "annotated.mp4"))
+    assert len(frames) == accuracy["frames"]
+    played = next(open_source("drive").frames()).image
+    assert frames[0][0].shape == (2 * played.shape[0], 2 * played.shape[1], 3)
+    # Nothing else is left of the frames that were kept for measuring.
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "accuracy.json",
+        "annotated.mp4",
+        "contact_sheet.png",
+        "segments.jsonl",
+        "summary.json",
+    }
 
 
 def test_demo_interrupted_leaves_nothing_behind(tmp_path, checkpoint, clip, until):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -28,7 +29,8 @@ from depthlab_ros.conversions import (
 from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.parameter_declaration import ParameterError
 from depthlab_ros.player import CameraPlayer
-from depthlab_ros.sources import SourceError
+from depthlab_ros.sources import SourceError, open_source
+from depthlab_ros.truth import map_from_msg
 
 
 @pytest.fixture
@@ -122,6 +124,21 @@ def test_bag_with_its_own_stamps_grows_on_through_loops(ros, until, parameter_ov
     assert [image_from_msg(m)[0, 0, 0] for m in seen.images[:7]] == [0, 1, 2, 0, 1, 2, 0]
     assert {msg.header.frame_id for msg in seen.images} == {"recorded"}
     assert seen.infos[0].k[0] == 77.0
+
+
+def test_truth_goes_with_its_image(ros, until, parameter_overrides):
+    truth: dict[str, list[Image]] = {"truth/panoptic": [], "truth/depth": []}
+    for topic, received in truth.items():
+        ros.peer.create_subscription(Image, topic, received.append, 50)
+    seen = play(ros, until, parameter_overrides, 3, source="drive", duration=0.25)
+    until(lambda: all(len(received) == 3 for received in truth.values()))
+    stamps = [msg.header.stamp for msg in seen.images]
+    expected = list(islice(open_source("drive").frames(), 3))
+    for topic, part in (("truth/panoptic", "panoptic"), ("truth/depth", "depth")):
+        assert [msg.header.stamp for msg in truth[topic]] == stamps
+        for msg, frame in zip(truth[topic], expected, strict=True):
+            np.testing.assert_array_equal(map_from_msg(msg), getattr(frame.truth, part))
+    assert truth["truth/depth"][0].encoding == "32FC1"
 
 
 def test_bag_with_stamps_of_now(ros, until, parameter_overrides, bag):

@@ -151,6 +151,32 @@ def test_bag_topic(tmp_path):
         open_source(bag, bag_topic="/rear/image_raw")
 
 
+def test_maps_in_a_bag_are_not_taken_for_the_camera(tmp_path):
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    topics = ("/front/depth/compressedDepth", "/truth/panoptic/compressed", "/front/compressed")
+    jpeg = cv2.imencode(".jpg", picture(7))[1].tobytes()
+    with Writer(tmp_path / "bag", version=9) as writer:
+        for topic in topics:
+            connection = writer.add_connection(
+                topic, "sensor_msgs/msg/CompressedImage", typestore=typestore
+            )
+            msg = CompressedImage(format="jpeg", data=jpeg)
+            writer.write(connection, START_NS, serialize_message(msg))
+    source = open_source(str(tmp_path / "bag"))
+    assert not source.has_truth
+    [frame] = source.frames()
+    assert (brightness(frame.image), frame.truth) == (7, None)
+    with pytest.raises(SourceError, match=r"it has: /front/compressed$"):
+        open_source(str(tmp_path / "bag"), bag_topic="/front/depth/compressedDepth")
+
+
+def test_a_bundled_recording_goes_by_its_name_unless_there_is_such_a_file(tmp_path, monkeypatch):
+    assert open_source("drive").has_truth
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "clip.avi").rename(tmp_path / "drive")
+    assert open_source("drive").frame_count == 6
+
+
 def test_bag_with_an_unreadable_image(tmp_path):
     typestore = get_typestore(Stores.ROS2_JAZZY)
     with Writer(tmp_path / "bag", version=9) as writer:

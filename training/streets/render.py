@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renders a data set: ``python -m training.streets.render --out DIR --frames N --split train``."""
+"""Renders a data set: ``python -m training.streets.render --out DIR --frames N --split train``.
+
+With ``--drive-length L`` the frames are those of drives of L frames at 10 Hz, one for each town.
+"""
 
 import argparse
 import multiprocessing
@@ -7,6 +10,8 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from training.streets.appearance import Split
@@ -30,11 +35,22 @@ def render_range(
     return [writer.write(generator.frame(index)) for index in range(first, last)]
 
 
-def _ranges(frames: int, start: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of whole towns."""
+def render_drive(
+    out: Path, split: Split, seed: int, size: tuple[int, int], length: int, first: int, last: int
+) -> list[PanopticEntry]:
+    """Render the frames ``first`` to ``last - 1`` of all drives, which are those of one drive."""
+    generator = StreetGenerator(split, seed=seed, width=size[0], height=size[1])
+    writer = CityscapesWriter(out, split)
+    number, skipped = divmod(first, length)
+    frames = islice(generator.sequence(number, length), skipped, skipped + last - first)
+    return [writer.write(frame) for frame in frames]
+
+
+def _ranges(frames: int, start: int, whole: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of frames that share a town: ``whole`` of them have one."""
     index = start
     while index < start + frames:
-        last = min((index // FRAMES_PER_TOWN + 1) * FRAMES_PER_TOWN, start + frames)
+        last = min((index // whole + 1) * whole, start + frames)
         yield index, last
         index = last
 
@@ -47,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--start", type=int, default=0, help="number of the first frame")
     parser.add_argument("--split", choices=("train", "val"), default="train")
     parser.add_argument("--size", type=image_size, default=(512, 256), metavar="WIDTHxHEIGHT")
+    parser.add_argument("--drive-length", type=int, metavar="L", help="frames of each drive")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -54,14 +71,23 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("LP_NUM_THREADS", "0")
     writer = CityscapesWriter(options.out, options.split)
     entries: list[PanopticEntry] = []
+    length = options.drive_length
+    render = partial(render_drive, length=length) if length else render_range
+    spans = _ranges(options.frames, options.start, length or FRAMES_PER_TOWN)
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(options.workers, mp_context=context) as executor:
             jobs = [
                 executor.submit(
-                    render_range, options.out, options.split, options.seed, options.size, *span
+                    render,
+                    options.out,
+                    options.split,
+                    options.seed,
+                    options.size,
+                    first=first,
+                    last=last,
                 )
-                for span in _ranges(options.frames, options.start)
+                for first, last in spans
             ]
             for job in as_completed(jobs):
                 entries += job.result()

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames: reproducible, consistent in themselves and over time, held out where they must be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from depthlab_core.labels import CITYSCAPES
+from training.streets import mounting
 from training.streets.appearance import POOLS
 from training.streets.classes import LABEL_DIVISOR, SemanticClass, is_thing
 from training.streets.frame import panoptic_from, smallest_instance
+from training.streets.town import build_town
 
 
 def test_same_seed_gives_the_same_bytes(generator_of, frames):
@@ -134,3 +138,13 @@ def test_instances_keep_their_ids_and_move_as_their_velocities_say(drive):
         checked += int(in_front.sum())
     assert checked > 300
     assert found / checked > 0.85
+
+
+def test_a_drive_ends_with_its_road():
+    town = build_town(POOLS["val"], 0, 1)
+    drawn = mounting.rig(np.random.default_rng(0), 192, 96, town.roads, town.site)
+    rig = replace(drawn, road=town.roads[0], s=100.0, speed=-10.0)
+    assert rig.stays_on_road(9.9)
+    assert not rig.stays_on_road(10.1)
+    assert replace(rig, speed=10.0).stays_on_road(19.9)
+    assert not replace(rig, speed=10.0).stays_on_road(20.5)

@@ -96,3 +96,14 @@ def test_command_line_writes_what_the_generator_draws(tmp_path, generator, frame
     assert main(arguments) == 0
     image = read(tmp_path, "leftImg8bit", frames[4].name, "leftImg8bit.png")
     np.testing.assert_array_equal(image[..., ::-1], frames[4].image)
+
+
+def test_command_line_writes_drives(tmp_path, drive):
+    size = f"{drive[0].image.shape[1]}x{drive[0].image.shape[0]}"
+    arguments = ["--out", str(tmp_path), "--frames", "3", "--drive-length", "4", "--start", "1"]
+    assert main([*arguments, "--size", size]) == 0
+    folder = tmp_path / "leftImg8bit" / "train" / "traindrive"
+    names = [path.name for path in sorted(folder.iterdir())]
+    assert names == [f"{frame.name}_leftImg8bit.png" for frame in drive[1:]]
+    image = cv2.imread(str(folder / names[-1]))
+    np.testing.assert_array_equal(image[..., ::-1], drive[3].image)
