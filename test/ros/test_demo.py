@@ -19,6 +19,7 @@ from depthlab_msgs.msg import Segment
 
 from depthlab_core import CITYSCAPES, build_network, save_checkpoint
 from depthlab_core.model_zoo import LITE0
+from depthlab_ros.sources import open_source
 from depthlab_ros.video_writer import read_frames
 
 
@@ -88,7 +89,8 @@ def test_demo_with_truth_measures_and_shows_both(tmp_path, checkpoint):
     assert f"against the truth of {accuracy['frames']:.0f} frames" in done.stdout
     frames = list(read_frames(tmp_path / "annotated.mp4"))
     assert len(frames) == accuracy["frames"]
-    assert frames[0][0].shape == (720, 1280, 3)
+    played = next(open_source("drive").frames()).image
+    assert frames[0][0].shape == (2 * played.shape[0], 2 * played.shape[1], 3)
     # Nothing else is left of the frames that were kept for measuring.
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {

@@ -204,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--split", choices=("train", "val"), default="val", help="of the towns")
     parser.add_argument("--seed", type=int, default=0, help="of the towns")
     parser.add_argument("--frames", type=int, default=80)
-    parser.add_argument("--size", type=image_size, default=(640, 360), metavar="WIDTHxHEIGHT")
+    parser.add_argument("--size", type=image_size, default=(512, 384), metavar="WIDTHxHEIGHT")
     parser.add_argument("--quality", type=int, default=75, help="of the JPEG images")
     options = parser.parse_args(arguments)
     try:
