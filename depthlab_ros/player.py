@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import sys
@@ -125,7 +126,7 @@ class CameraPlayer(Node):
         )
         overridable = QoSOverridingOptions.with_default_policies()
         self._image = self.create_publisher(
-            Image, "image_raw", CAMERA_QOS, qos_overriding_options=overridable
+            Image, "image_raw", copy.copy(CAMERA_QOS), qos_overriding_options=overridable
         )
         self._camera_info = self.create_publisher(CameraInfo, "camera_info", LASTING_QOS)
         self._panoptic = self._depth = None
