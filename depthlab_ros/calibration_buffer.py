@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairs images with calibrations by stamp, by ``message_filters`` where ROS has it.
 
-``docs/adr/0014-message-filters-and-cv-bridge.md`` says why by its ``Cache``, not a synchroniser.
+``docs/adr/0016-message-filters-and-cv-bridge.md`` says why by its ``Cache``, not a synchroniser.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decode ``sensor_msgs/Image`` by ``cv_bridge`` where it is right, else by our codec.
 
-Both give the same values. ``docs/adr/0014-message-filters-and-cv-bridge.md`` says what goes where.
+Both give the same values. ``docs/adr/0016-message-filters-and-cv-bridge.md`` says what goes where.
 """
 
 from __future__ import annotations
