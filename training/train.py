@@ -24,6 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from depthlab_core.labels import CITYSCAPES
+from depthlab_core.predictor import choose_device
 from training.board import Board
 from training.collective import Collective, join_processes, leave_processes
 from training.config import ConfigError, TrainConfig
@@ -200,6 +201,13 @@ def _log_to(folder: Path, collective: Collective) -> None:
     )
 
 
+def _device(name: str) -> torch.device:
+    try:
+        return choose_device(name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
@@ -208,12 +216,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="a.b=VALUE", help="replace an entry"
     )
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", default=default_device, help="cuda or cpu")
+    parser.add_argument("--device", default=default_device, help="cuda, cuda:N or cpu")
     options = parser.parse_args(arguments)
     collective = Collective()
     try:
         config = load_config(options.config, options.set)
-        device = torch.device(options.device)
+        device = _device(options.device)
         collective = join_processes(device.type)
         if device.type == "cuda":
             device = torch.device("cuda", collective.local_rank)
