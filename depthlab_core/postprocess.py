@@ -105,41 +105,39 @@ def merge_semantic_and_instance(
         (instance_map * num_classes + semantic_map).flatten(),
         minlength=(num_instances + 1) * num_classes,
     ).view(num_instances + 1, num_classes)
+    is_thing = torch.zeros(num_classes, dtype=torch.bool, device=votes.device)
+    is_thing[list(thing_ids)] = True
     labels = panoptic_labels(
-        votes, thing_ids=thing_ids, label_divisor=label_divisor, stuff_area=stuff_area
+        votes, is_thing=is_thing, label_divisor=label_divisor, stuff_area=stuff_area
     )
     return labels[instance_map, semantic_map]
 
 
 def panoptic_labels(
-    votes: Tensor, *, thing_ids: Sequence[int], label_divisor: int, stuff_area: int
+    votes: Tensor, *, is_thing: Tensor, label_divisor: int, stuff_area: int
 ) -> Tensor:
     """Decide what each instance and each stuff class becomes.
 
     Args:
-        votes: int64 ``(K + 1, C)``, pixels by instance (0: outside of instances) and category.
-        thing_ids: As ``merge_semantic_and_instance`` takes them, likewise the others.
-        label_divisor: Likewise.
+        votes: integer ``(K + 1, C)``, pixels by instance (0: outside of instances) and category.
+            Instances without a pixel become void.
+        is_thing: bool ``(C,)``.
+        label_divisor: As ``merge_semantic_and_instance`` takes it.
         stuff_area: Likewise.
 
     Returns:
         int32 ``(K + 1, C)``, the panoptic label of such pixels.
     """
-    num_classes = votes.shape[1]
-    labels = torch.full_like(votes, VOID)
-    is_stuff = torch.ones(num_classes, dtype=torch.bool, device=votes.device)
-    is_stuff[list(thing_ids)] = False
-    is_pasted = is_stuff & (votes[0] >= stuff_area)
-    categories = torch.arange(num_classes, device=votes.device)
-    labels[0] = torch.where(is_pasted, categories * label_divisor, VOID)
-    if len(votes) > 1:
-        # An id without a pixel (its centre was nearest to nothing) must not be counted.
-        present = votes[1:].sum(dim=1) > 0
-        majority = votes[1:].argmax(dim=1)
-        is_majority = F.one_hot(majority, num_classes) * present[:, None]
-        counter = (is_majority.cumsum(dim=0) * is_majority).sum(dim=1)
-        labels[1:] = (majority * label_divisor + counter)[:, None]
-    return labels.to(torch.int32)
+    categories = torch.arange(votes.shape[1], dtype=torch.int32, device=votes.device)
+    is_pasted = ~is_thing & (votes[0] >= stuff_area)
+    stuff = torch.where(is_pasted, categories * label_divisor, VOID)
+    majority = votes[1:].argmax(dim=1).to(torch.int32)
+    # An id without a pixel (its centre was nearest to nothing) must not be counted.
+    is_present = votes[1:].sum(dim=1) > 0
+    is_of = (majority[:, None] == categories) & is_present[:, None]
+    counter = (is_of.cumsum(dim=0, dtype=torch.int32) * is_of).sum(dim=1, dtype=torch.int32)
+    things = torch.where(is_present, majority * label_divisor + counter, VOID)
+    return torch.cat([stuff[None], things[:, None].expand(-1, len(categories))])
 
 
 def panoptic_segmentation(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from depthlab_core.layers import resize
 from depthlab_core.network import ModelOutput
 
@@ -23,10 +25,12 @@ def restore(output: ModelOutput, height: int, width: int) -> ModelOutput:
     """
     size = (height, width)
     rows, columns = output.offset.shape[-2:]
-    factor = output.offset.new_tensor([height / rows, width / columns]).view(1, 2, 1, 1)
+    dy, dx = resize(output.offset, size).unbind(dim=1)
+    # By plain numbers: on a GPU, the host would wait for a tensor of them to arrive.
+    offset = torch.stack([dy * (height / rows), dx * (width / columns)], dim=1)
     return ModelOutput(
         semantic_logits=resize(output.semantic_logits, size),
         center_heatmap=resize(output.center_heatmap, size),
-        offset=resize(output.offset, size) * factor,
+        offset=offset,
         depth=resize(output.depth, size),
     )

@@ -109,7 +109,7 @@ def find_segments(
     instance_map, votes = group_pixels_on_cpu(
         centers, offset, rows, columns, semantic_map, is_thing, bands
     )
-    table = _tabulate(votes.sum(axis=0), labels, stuff_area, mask_undefined)
+    table = _tabulate(votes.sum(axis=0), labels, is_thing, stuff_area, mask_undefined)
     move_probability(
         probability, logits, rows, columns, semantic_map, instance_map, table.categories
     )
@@ -176,12 +176,16 @@ class _Table(NamedTuple):
 
 
 def _tabulate(
-    votes: npt.NDArray[np.int64], labels: LabelSet, stuff_area: int, mask_undefined: bool
+    votes: npt.NDArray[np.int64],
+    labels: LabelSet,
+    is_thing: npt.NDArray[np.bool_],
+    stuff_area: int,
+    mask_undefined: bool,
 ) -> _Table:
     """Decide what pixels become, by instance and label, from how many there are of each."""
     panoptic = panoptic_labels(
         torch.from_numpy(votes),
-        thing_ids=labels.thing_ids,
+        is_thing=torch.from_numpy(is_thing),
         label_divisor=labels.label_divisor,
         stuff_area=stuff_area,
     ).numpy()

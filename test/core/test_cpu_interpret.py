@@ -76,6 +76,12 @@ def test_street_scenes(count: int) -> None:
     assert segments > min(count, 150) * 0.7
 
 
+@pytest.mark.parametrize("count", [0, 1, 199, 230])
+def test_street_scenes_of_full_size(count: int) -> None:
+    segments = assert_same_answer(street_scene(1024, 2048, centers=count), 1024, 2048)
+    assert segments > min(count, 150) * 0.7
+
+
 @pytest.mark.parametrize("size", [(512, 1024), (360, 480), (720, 1280), (150, 130), (1024, 2048)])
 def test_grids_of_any_ratio(size: tuple[int, int]) -> None:
     assert_same_answer(street_scene(256, 512, centers=30, seed=1), *size)
