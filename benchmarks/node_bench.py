@@ -8,7 +8,6 @@ answers have come back, DDS in both directions included.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from depthlab_core.checkpoint import load_checkpoint, save_checkpoint
-from depthlab_ros.child_process import keep_to_this_machine, run_child
+from depthlab_ros.child_process import hold_large_images, keep_to_this_machine, run_child
 from depthlab_ros.conversions import image_to_msg, stamp_from_ns, stamp_to_ns
 from depthlab_ros.memory import process_mib
 
@@ -46,7 +45,6 @@ _PATIENCE_S = 120.0
 _QOS = QoSProfile(depth=5)
 _ROOT = Path(__file__).parents[1]
 _PICTURE = _ROOT / "docs" / "images" / "demo.jpg"
-_PROFILES = _ROOT / "config" / "fastdds.xml"
 
 Report = Callable[[str, dict[str, float]], None]
 
@@ -266,7 +264,7 @@ def bench_node(
     keep_to_this_machine()
     # With Fast DDS's own 512 KiB of shared memory it would be lost pieces that are timed, which a
     # writer repairs after its heartbeat of three seconds.
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(_PROFILES))
+    hold_large_images()
     results: dict[str, Any] = {}
 
     def record(title: str, **found: float) -> None:

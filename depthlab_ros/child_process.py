@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 STOP_TIMEOUT_S = 10.0
 
@@ -48,6 +49,16 @@ def keep_to_this_machine() -> None:
         # 1 to 101: the ids whose ports no Linux hands out for other purposes.
         os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+def hold_large_images() -> None:
+    """Give Fast DDS shared memory for large images, unless the user has set it; children follow.
+
+    Call it before ``rclpy.init``. Elsewhere than in a checkout launch files do it.
+    """
+    profiles = Path(__file__).parents[1] / "config" / "fastdds.xml"
+    if profiles.is_file():
+        os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profiles))
 
 
 def _to_yaml(value: str | float | bool) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import rclpy
 from rclpy.executors import ExternalShutdownException
 
-from depthlab_ros.child_process import keep_to_this_machine, run_child
+from depthlab_ros.child_process import hold_large_images, keep_to_this_machine, run_child
 from depthlab_ros.comparison import Accuracy, Comparison, ComparisonError, format_accuracy
 from depthlab_ros.comparison_view import draw_comparison
 from depthlab_ros.progress import show_progress
@@ -62,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demo."""
     options = parse_arguments(arguments)
     keep_to_this_machine()
+    hold_large_images()
     try:
         seconds, has_truth = _look_at(options)
         with (

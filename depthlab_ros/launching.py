@@ -6,21 +6,23 @@ Needs ROS's launch packages, and is imported by the launch files alone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "depthlab_ros"
+PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 def common_arguments() -> list[DeclareLaunchArgument]:
-    """Return the declarations of ``model``, ``device``, ``params_file`` and ``rviz``."""
+    """Return the declarations of the arguments that every launch file has."""
     parameters = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "depthlab.yaml"])
     return [
         DeclareLaunchArgument(
@@ -44,7 +46,22 @@ def common_arguments() -> list[DeclareLaunchArgument]:
             choices=["true", "false"],
             description="Whether to open RViz",
         ),
+        DeclareLaunchArgument(
+            "large_images",
+            default_value="true",
+            choices=["true", "false"],
+            description="Whether Fast DDS gets shared memory that holds large images "
+            f"(config/fastdds.xml), unless {PROFILES} is set",
+        ),
     ]
+
+
+def large_images(context: LaunchContext) -> list[SetEnvironmentVariable]:
+    """Return what gives all processes started after it shared memory that holds large images."""
+    if given(context, "large_images") != "true" or PROFILES in os.environ:
+        return []
+    profiles = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
+    return [SetEnvironmentVariable(PROFILES, profiles)]
 
 
 def given(context: LaunchContext, name: str) -> str:

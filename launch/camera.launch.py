@@ -6,7 +6,14 @@ from __future__ import annotations
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from depthlab_ros.launching import camera_player, common_arguments, depthlab_node, given, rviz
+from depthlab_ros.launching import (
+    camera_player,
+    common_arguments,
+    depthlab_node,
+    given,
+    large_images,
+    rviz,
+)
 
 NO_PLAYER = "none"
 
@@ -37,8 +44,9 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return player, node and RViz, once the arguments are known."""
     source, rate = given(context, "source"), given(context, "rate")
     if source == NO_PLAYER:
-        return [depthlab_node(context, {}), *rviz(context)]
+        return [*large_images(context), depthlab_node(context, {}), *rviz(context)]
     return [
+        *large_images(context),
         camera_player(context, source, parameters={"rate": _number("rate", rate)} if rate else {}),
         depthlab_node(context, {}, reliable_images=["/image_raw"]),
         *rviz(context),

@@ -6,7 +6,14 @@ from __future__ import annotations
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from depthlab_ros.launching import camera_player, common_arguments, depthlab_node, given, rviz
+from depthlab_ros.launching import (
+    camera_player,
+    common_arguments,
+    depthlab_node,
+    given,
+    large_images,
+    rviz,
+)
 
 SHOWN = ("image_annotated", "depth/image", "panoptic/id", "image_raw", "points", "markers")
 
@@ -45,6 +52,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         )
     played = dict(zip(cameras, sources, strict=False))
     return [
+        *large_images(context),
         depthlab_node(
             context,
             {"cameras": cameras},

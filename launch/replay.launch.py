@@ -6,7 +6,7 @@ from __future__ import annotations
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 
-from depthlab_ros.launching import common_arguments, depthlab_node, given, rviz
+from depthlab_ros.launching import common_arguments, depthlab_node, given, large_images, rviz
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -63,6 +63,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if given(context, "loop") == "true":
         play.append("--loop")
     return [
+        *large_images(context),
         node,
         ExecuteProcess(cmd=play, output="screen"),
         *rviz(context, parameters={"use_sim_time": True}),

@@ -19,7 +19,7 @@ from depthlab_ros.parameters import NodeParameters
 from depthlab_ros.player import PlayerParameters
 
 ROOT = Path(__file__).parents[2]
-COMMON = {"model", "device", "params_file", "rviz"}
+COMMON = {"model", "device", "params_file", "rviz", "large_images"}
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
 
@@ -54,10 +54,14 @@ def test_launch_file_describes_every_argument(path):
         ("multi_camera", {"cameras": "a", "rviz": "true"}, ["depthlab_node", "rviz2"]),
     ],
 )
-def test_launch_file_starts(name, arguments, executables):
+def test_launch_file_starts(name, arguments, executables, monkeypatch):
     pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
     from launch import LaunchContext
-    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+    from launch.actions import (
+        DeclareLaunchArgument,
+        OpaqueFunction,
+        SetEnvironmentVariable,
+    )
     from launch_ros.actions import Node
 
     entities = load(ROOT / "launch" / f"{name}.launch.py").entities
@@ -67,11 +71,17 @@ def test_launch_file_starts(name, arguments, executables):
         if isinstance(entity, DeclareLaunchArgument) and entity.name != "params_file":
             entity.execute(context)
     [nodes] = [entity for entity in entities if isinstance(entity, OpaqueFunction)]
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    settings, *processes = nodes.execute(context)
+    assert isinstance(settings, SetEnvironmentVariable)
     started = [
         entity.node_executable if isinstance(entity, Node) else entity.cmd[0][0].text
-        for entity in nodes.execute(context)
+        for entity in processes
     ]
     assert started == executables
+    # What the user has chosen stays.
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
+    assert not isinstance(nodes.execute(context)[0], SetEnvironmentVariable)
 
 
 def load(path):
