@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,7 +17,7 @@ from depthlab_core.config import NumberFormat
 from depthlab_core.network import ModelOutput, PanopticDepthLab
 from depthlab_core.torch_engine import TorchEngine
 
-Backend = Literal["auto", "torch", "openvino"]
+Backend = Literal["auto", "torch", "torch_compile", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 _log = logging.getLogger(__name__)
@@ -55,8 +56,9 @@ def choose_engine(
         network: On the CPU, in float32; it is copied.
         device: Where it shall run.
         input_size: Height and width of the input to prepare for.
-        backend: ``torch``, ``openvino`` (CPU only), or ``auto``: OpenVINO on CPUs where it is
-            installed.
+        backend: ``torch``; ``torch_compile``, which compiles for minutes and then, on a GPU, runs
+            a CUDA graph; ``openvino`` (CPU only); ``onnxruntime`` (float32; on a GPU through
+            TensorRT or CUDA); or ``auto``: OpenVINO on CPUs where it is installed, else torch.
         precision: ``fp32``, ``bf16``, or ``auto``: bfloat16 with OpenVINO on CPUs that multiply it
             natively, float32 elsewhere.
         lowest_precision: What ``auto`` may go down to.
@@ -72,18 +74,18 @@ def choose_engine(
     reason = "as asked for"
     if backend == "auto":
         backend, reason = _best_backend(device)
-    if backend == "openvino":
-        chosen = precision
-        if precision == "auto":
-            is_native = multiplies_bfloat16(_cpu_flags())
-            chosen = "bf16" if is_native and lowest_precision == "bf16" else "fp32"
+    chosen = precision
+    if precision == "auto":
+        is_native = backend == "openvino" and multiplies_bfloat16(_cpu_flags())
+        chosen = "bf16" if is_native and lowest_precision == "bf16" else "fp32"
+    if backend != "torch":
         try:
-            return _ready(_openvino(network, device, chosen), input_size, reason)
+            return _ready(_MAKERS[backend](network, device, chosen), input_size, reason)
         except Exception as error:
             # Whatever it is that a library of another vendor raises: PyTorch will do.
-            _log.warning("openvino does not run this network, torch does instead: %s", error)
+            _log.warning("%s does not run this network, torch does instead: %s", backend, error)
             reason = "as a substitute"
-    chosen = "fp32" if precision == "auto" else precision
+            chosen = "fp32" if precision == "auto" else precision
     return _ready(TorchEngine(network, device, chosen), input_size, reason)
 
 
@@ -107,6 +109,24 @@ def _openvino(network: PanopticDepthLab, device: torch.device, precision: str) -
     from depthlab_core.openvino_engine import OpenVinoEngine
 
     return OpenVinoEngine(network, precision)
+
+
+def _onnxruntime(network: PanopticDepthLab, device: torch.device, precision: str) -> Engine:
+    # Likewise.
+    from depthlab_core.onnxruntime_engine import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(network, device, precision)
+
+
+def _torch_compile(network: PanopticDepthLab, device: torch.device, precision: str) -> Engine:
+    return TorchEngine(network, device, precision, is_compiled=True)
+
+
+_MAKERS: dict[str, Callable[[PanopticDepthLab, torch.device, str], Engine]] = {
+    "openvino": _openvino,
+    "onnxruntime": _onnxruntime,
+    "torch_compile": _torch_compile,
+}
 
 
 def _ready(engine: Engine, input_size: tuple[int, int], reason: str) -> Engine:

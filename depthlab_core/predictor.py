@@ -95,7 +95,8 @@ class DepthLab:
         Args:
             checkpoint: From ``load_checkpoint``.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-            backend: ``auto``, ``torch`` or ``openvino``, see ``choose_engine``.
+            backend: ``auto``, ``torch``, ``torch_compile``, ``openvino`` or ``onnxruntime``, see
+                ``choose_engine``.
             precision: ``auto``, ``fp32`` or ``bf16``, likewise.
 
         Raises:
@@ -134,7 +135,8 @@ class DepthLab:
         Args:
             name_or_path: A bundled name such as ``lite0``, or the path of a checkpoint.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-            backend: ``auto``, ``torch`` or ``openvino``, see ``choose_engine``.
+            backend: ``auto``, ``torch``, ``torch_compile``, ``openvino`` or ``onnxruntime``, see
+                ``choose_engine``.
             precision: ``auto``, ``fp32`` or ``bf16``, likewise.
 
         Raises:

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from depthlab_core.fold import fold_batch_norms
 from depthlab_core.network import ModelOutput, PanopticDepthLab
 
+_WARM_UP = 3
+"""Runs of a compiled network before its CUDA graph stands."""
+
 
 class TorchEngine:
-    """Eager PyTorch, channels last, batch norms folded.
+    """PyTorch, eager or compiled, channels last, batch norms folded.
 
     Attributes:
         description: For the log.
@@ -20,25 +25,43 @@ class TorchEngine:
 
     memory_format = torch.channels_last
 
-    def __init__(self, network: PanopticDepthLab, device: torch.device, precision: str) -> None:
+    def __init__(
+        self,
+        network: PanopticDepthLab,
+        device: torch.device,
+        precision: str,
+        *,
+        is_compiled: bool = False,
+    ) -> None:
         """Take a copy of a network to a device.
 
         Args:
             network: In float32.
             device: Where it shall run.
             precision: ``fp32``, or ``bf16`` for convolutions in bfloat16.
+            is_compiled: By ``torch.compile``, for each input size; on a GPU as a CUDA graph.
         """
-        self.description = f"torch {precision} on {device}"
+        self.description = f"torch{'.compile' if is_compiled else ''} {precision} on {device}"
+        self._is_compiled = is_compiled
         self._device = device
         self._autocast = precision == "bf16"
         folded = fold_batch_norms(network).to(memory_format=torch.channels_last)
-        self._network = folded.to(device)
+        self._network: Callable[[Tensor], ModelOutput] = folded.to(device)
+        if is_compiled:
+            self._network = torch.compile(self._network, mode="reduce-overhead", dynamic=False)
 
     def prepare(self, height: int, width: int) -> None:
-        """Do nothing: PyTorch takes any size as it comes."""
+        """Compile for one input size, if it is to be compiled; eager PyTorch takes any size."""
+        if self._is_compiled:
+            image = torch.zeros(1, 3, height, width, device=self._device)
+            for _ in range(_WARM_UP):
+                self(image.contiguous(memory_format=torch.channels_last))
 
     def __call__(self, x: Tensor) -> ModelOutput:
-        """Run the network on one normalised image, float32 ``(1, 3, H, W)`` on its device."""
+        """Run the network on one normalised image, float32 ``(1, 3, H, W)`` on its device.
+
+        A compiled network's answer is only valid until the next call.
+        """
         with (
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast),

@@ -69,6 +69,7 @@ def test_folded_batch_norms_change_nothing(name: str) -> None:
         ("torch", "bf16", 0.05),
         ("openvino", "fp32", 1e-4),
         ("openvino", "bf16", 0.05),
+        ("onnxruntime", "fp32", 1e-4),
     ],
 )
 def test_backends_agree(
@@ -141,7 +142,11 @@ def test_bfloat16_only_where_it_is_native(flags: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"backend": "tpu"}, "backend: got 'tpu', expected one of auto, torch, openvino"),
+        (
+            {"backend": "tpu"},
+            "backend: got 'tpu', expected one of "
+            "auto, torch, torch_compile, openvino, onnxruntime",
+        ),
         ({"precision": "int3"}, "precision: got 'int3', expected one of auto, fp32, bf16"),
     ],
 )
@@ -162,3 +167,28 @@ def test_a_model_may_forbid_bfloat16(lite0_network: PanopticDepthLab) -> None:
         lite0_network, CPU, (32, 32), backend="openvino", lowest_precision="fp32"
     )
     assert "fp32" in engine.description
+
+
+def test_compiled_torch_agrees(
+    lite0_network: PanopticDepthLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Captured as on a GPU, but run eagerly: code for this CPU would take minutes to make.
+    compiled = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda network, mode, dynamic: compiled(network, backend="eager")
+    )
+    engine = choose_engine(lite0_network, CPU, (64, 96), backend="torch_compile")
+    assert engine.description == "torch.compile fp32 on cpu"
+    x = torch.randn(1, 3, 64, 96).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        expected = lite0_network(x)
+    assert_close(engine(x), expected, 1e-4)
+
+
+def test_what_onnxruntime_cannot_do_torch_does(
+    lite0_network: PanopticDepthLab, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = choose_engine(lite0_network, CPU, (64, 96), backend="onnxruntime", precision="bf16")
+    assert engine.description == "torch bf16 on cpu"
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "got bf16, expected fp32 with onnxruntime" in warning.getMessage()
