@@ -20,6 +20,7 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
 
     def __init__(self, source: nn.BatchNorm2d) -> None:
         super().__init__(source.num_features, eps=source.eps, momentum=source.momentum)
+        self.to(source.weight.device, source.weight.dtype)
         self.load_state_dict(source.state_dict())
         self.then: tuple[Callable[[Tensor], Tensor], ...] = ()
         if isinstance(source, BatchNormAct2d):
