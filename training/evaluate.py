@@ -120,6 +120,7 @@ def evaluate(
     *,
     limit: int | None = None,
     max_depth: float = 80.0,
+    camera_height: float | None = None,
     show_progress: bool = False,
 ) -> tuple[Results, list[FrameFigures]]:
     """Predict and measure.
@@ -129,6 +130,7 @@ def evaluate(
         dataset: Labelled frames.
         limit: At most this many frames, evenly spread; None: all.
         max_depth: Depth beyond this many metres is not counted.
+        camera_height: Of all frames, metres: depth is scaled by the ground. None: it is not.
         show_progress: Whether to draw a progress bar.
 
     Returns:
@@ -140,7 +142,8 @@ def evaluate(
     frames = []
     for index in map(int, tqdm(indices, disable=not show_progress, unit="frame")):
         sample = dataset[index]
-        figures = evaluation.update(model.predict(sample.image, sample.focal_length), sample)
+        prediction = model.predict(sample.image, sample.focal_length, camera_height)
+        figures = evaluation.update(prediction, sample)
         frames.append(FrameFigures(index, sample.name, figures))
     return evaluation.result(), frames
 
@@ -156,6 +159,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, help="at most this many frames, evenly spread")
     parser.add_argument("--frames", type=int, default=50, help="for blocks: how many to make")
     parser.add_argument("--max-depth", type=float, default=80.0, help="metres")
+    parser.add_argument(
+        "--camera-height",
+        type=float,
+        metavar="METRES",
+        help="of all frames over the ground: scale depth by it",
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument(
         "--report", type=Path, metavar="FOLDER", help="also write an HTML page into this folder"
@@ -175,7 +184,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     results, frames = evaluate(
-        model, dataset, limit=options.limit, max_depth=options.max_depth, show_progress=True
+        model,
+        dataset,
+        limit=options.limit,
+        max_depth=options.max_depth,
+        camera_height=options.camera_height,
+        show_progress=True,
     )
     print(as_text(results))
     if options.json is not None:
