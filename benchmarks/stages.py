@@ -119,7 +119,7 @@ def bench_grouping(width: int, height: int, centers: int, rounds: int) -> Times:
             labels,
             probability.copy(),  # is written to
             heatmap,
-            points.numpy(),
+            points.contiguous().numpy(),
             depth,
             labels=CITYSCAPES,
             stuff_area=CONFIG.stuff_area,

@@ -37,6 +37,10 @@ class GroundScaler:
 
     The factor is smoothed over the frames of a stream, in its logarithm. Frames with a poor fit
     leave it as it is. A new one answers for a single image as it is seen.
+
+    Attributes:
+        camera_height: Metres; may be changed.
+        is_fitting: Whether the fit of the last frame was good enough to be taken in.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class GroundScaler:
         self.camera_height = camera_height
         self.smoothing = smoothing
         self.limits = limits or GroundLimits()
+        self.is_fitting = False
         self._log_scale: float | None = None
 
     def update(self, fit: GroundFit) -> GroundFit:
@@ -74,7 +79,8 @@ class GroundScaler:
             The fit with the ``scale`` to multiply its frame's depth by, and ``applied``: False,
             with scale 1, until the first good fit.
         """
-        if self._is_good(fit):
+        self.is_fitting = self._is_good(fit)
+        if self.is_fitting:
             seen = math.log(self.camera_height / fit.height)
             past = seen if self._log_scale is None else self._log_scale
             self._log_scale = self.smoothing * past + (1 - self.smoothing) * seen
@@ -84,6 +90,7 @@ class GroundScaler:
 
     def reset(self) -> None:
         """Forget all frames."""
+        self.is_fitting = False
         self._log_scale = None
 
     def _is_good(self, fit: GroundFit) -> bool:

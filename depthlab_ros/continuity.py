@@ -74,6 +74,8 @@ class Continuity:
             return {}
         if scaler is None:
             state = "as the network gives it: the camera's height is unknown"
+        elif ground.applied and not scaler.is_fitting:
+            state = "scaled as before: no plane fits the ground well enough now"
         elif ground.applied:
             state = f"scaled to a camera height of {scaler.camera_height:.2f} m"
         else:

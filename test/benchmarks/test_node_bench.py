@@ -17,6 +17,9 @@ def own_domain(monkeypatch: pytest.MonkeyPatch):
     with domain_coordinator.domain_id() as domain_id:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        # The benchmark sets it, and the tests to come are to be without.
+        monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "")
+        monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE")
         yield
 
 

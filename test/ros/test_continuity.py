@@ -218,6 +218,19 @@ def test_the_stubs_ground_is_where_it_says(street):
     assert fit.height == pytest.approx(1.0, rel=0.02)
 
 
+def test_a_fit_that_becomes_poor_is_told_and_the_scale_stays(street):
+    continuity, seen = Continuity(), street.predict(np.zeros((1, 1, 3), np.uint8))
+    poor = dataclasses.replace(seen, ground=dataclasses.replace(GROUND, inlier_ratio=0.3))
+    states = []
+    for prediction in (seen, poor, seen):
+        continuity.follow(prediction, 0.0, tracking=False, camera_height=1.5)
+        values = continuity.values()
+        assert values["depth_scale"] == "1.500"
+        states.append(values["depth_scale_state"])
+    good = "scaled to a camera height of 1.50 m"
+    assert states == [good, "scaled as before: no plane fits the ground well enough now", good]
+
+
 class KnownHeights:
     """Stands in for TF where ``tf2_ros`` is not installed."""
 

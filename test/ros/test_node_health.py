@@ -108,6 +108,7 @@ while True:
 def test_images_lost_by_the_middleware_are_counted_and_told(ros, stub, until):
     ros.node(stub)
     environment = os.environ | {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+    environment.pop("FASTRTPS_DEFAULT_PROFILES_FILE", None)
     camera = subprocess.Popen([sys.executable, "-c", LOSSY_CAMERA], env=environment)
     try:
         until(lambda: any("were lost on their way" in d["message"] for d in ros.peer.diagnostics))
