@@ -230,8 +230,11 @@ def test_without_vision_msgs_one_line_says_what_is_left_out():
         "model = SimpleNamespace(name='any', device='cpu', labels=CITYSCAPES)\n"
         "model.postprocess = PostprocessConfig()\n"
         "node = DepthLabNode(load_model=lambda name, device: model); node.start()\n"
-        "topics = node.get_publisher_names_and_types_by_node('depthlab_node', '/')\n"
-        "names = {name for name, _ in topics}\n"
+        # The node hears of its own topics a little later.
+        "import time; names, deadline = set(), time.monotonic() + 30\n"
+        "while '/points' not in names and time.monotonic() < deadline:\n"
+        "    topics = node.get_publisher_names_and_types_by_node('depthlab_node', '/')\n"
+        "    names = {name for name, _ in topics}\n"
         "print('/points' in names, '/detections' in names, '/label_info' in names)\n"
         "node.destroy_node()\n"
     )
