@@ -22,7 +22,8 @@ def dataclass_from_dict(cls: type[T], data: Mapping[str, Any], path: str) -> T:
     """Build a configuration dataclass from nested mappings, strictly.
 
     Args:
-        cls: A dataclass whose fields are numbers, strings, tuples, dataclasses or optional ones.
+        cls: A dataclass whose fields are numbers, strings, tuples, dataclasses, optional ones,
+            dicts by name of any of these, or ``Any``.
         data: Values by field name; lists are taken for tuples.
         path: Where ``data`` stands, for messages.
 
@@ -52,6 +53,13 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
             return None
         (inner,) = (argument for argument in arguments if argument is not type(None))
         return _convert(inner, value, path)
+    if hint is Any:
+        return value
+    if origin is dict:
+        require(isinstance(value, Mapping), path, value, "a mapping")
+        return {
+            str(key): _convert(arguments[1], item, f"{path}.{key}") for key, item in value.items()
+        }
     if origin is Literal:
         require(value in arguments, path, value, "one of " + ", ".join(map(str, arguments)))
         return value

@@ -27,13 +27,14 @@ class DatasetConfig:
 
     Attributes:
         kind: ``cityscapes`` for everything in Cityscapes' layout; ``lidar`` for real frames with
-            LiDAR depth; ``blocks`` for crude streets that are made on the fly; the others for
-            the data sets of that name.
+            LiDAR depth; ``streets`` for generated streets, drawn on the fly; the others for the
+            data sets of that name.
         root: Its folder; None: the folder of the dataset's name in ``$DEPTHLAB_DATA``.
         split: Which part to train on.
         weight: Share of the examples; 0 leaves the dataset out.
         semantic, panoptic, depth: Whether its labels of that kind are used.
-        frames: For ``blocks``: how many frames.
+        frames, size, seed: For ``streets``: how many frames, their height and width in pixels,
+            and which towns.
         pseudo_instance_weight: For ``camvid``: weight of guessed instances.
         max_width: Wider images are reduced to this width, pixels.
         keep_in_memory: Whether decoded frames are kept.
@@ -47,7 +48,7 @@ class DatasetConfig:
         "kitti_depth",
         "virtual_kitti",
         "lidar",
-        "blocks",
+        "streets",
     ]
     root: str | None = None
     split: str = "train"
@@ -55,7 +56,9 @@ class DatasetConfig:
     semantic: bool = True
     panoptic: bool = True
     depth: bool = True
-    frames: int = 400
+    frames: int = 100_000
+    size: tuple[int, int] = (256, 512)
+    seed: int = 0
     pseudo_instance_weight: float = 0.0
     max_width: int | None = None
     keep_in_memory: bool = False

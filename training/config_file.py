@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,23 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: got {type(data).__name__}, expected a mapping")
+    return with_overrides(data, overrides)
+
+
+def with_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> TrainConfig:
+    """Build a configuration from nested mappings, some of their entries replaced.
+
+    Args:
+        data: As in a configuration file.
+        overrides: See ``load_config``.
+
+    Raises:
+        ConfigError: If an entry is unknown, missing or wrong.
+    """
+    replaced = copy.deepcopy(dict(data))
     for override in overrides:
-        _apply_override(data, override)
-    return config_from_dict(data)
+        _apply_override(replaced, override)
+    return config_from_dict(replaced)
 
 
 def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:

@@ -157,7 +157,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", help="its folder; default: its kind in $DEPTHLAB_DATA")
     parser.add_argument("--split", default="val")
     parser.add_argument("--limit", type=int, help="at most this many frames, evenly spread")
-    parser.add_argument("--frames", type=int, default=50, help="for blocks: how many to make")
+    parser.add_argument(
+        "--frames", type=int, default=50, help="for streets: how many frames to draw"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(256, 512),
+        metavar=("HEIGHT", "WIDTH"),
+        help="for streets: of the frames, pixels",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="for streets: which towns")
     parser.add_argument("--max-depth", type=float, default=80.0, help="metres")
     parser.add_argument(
         "--camera-height",
@@ -176,21 +187,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         config = DatasetConfig(
-            kind=options.dataset, root=options.root, split=options.split, frames=options.frames
+            kind=options.dataset,
+            root=options.root,
+            split=options.split,
+            frames=options.frames,
+            size=tuple(options.size),
+            seed=options.seed,
         )
         dataset = build_dataset(options.dataset, config)
         model = DepthLab.load(options.checkpoint, options.device)
     except (CheckpointError, ConfigError, DatasetError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    results, frames = evaluate(
-        model,
-        dataset,
-        limit=options.limit,
-        max_depth=options.max_depth,
-        camera_height=options.camera_height,
-        show_progress=True,
-    )
+    try:
+        results, frames = evaluate(
+            model,
+            dataset,
+            limit=options.limit,
+            max_depth=options.max_depth,
+            camera_height=options.camera_height,
+            show_progress=True,
+        )
+    except DatasetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print(as_text(results))
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from training.results_table import as_text
 from training.trainer import Trainer
 
 FOLDER = "report"
+FIGURES = "figures.json"
 
 logger = logging.getLogger("training")
 
@@ -43,7 +44,7 @@ def report_run(trainer: Trainer, board: Board) -> None:
         title = f"{model.name} after {trainer.step} steps on {name} val"
         page = write_report(folder, title, results, frames, model, dataset)
         text = json.dumps(results, indent=1) + "\n"
-        (folder / "figures.json").write_text(text, encoding="utf-8")
+        (folder / FIGURES).write_text(text, encoding="utf-8")
         overall = {key: value for key, value in results.items() if "/" not in key}
         board.scalars({f"val_{name}/{key}": value for key, value in overall.items()})
         logger.info("%s: %s\n%s", title, page, as_text(results))

@@ -29,7 +29,7 @@ from training.board import Board
 from training.collective import Collective, join_processes, leave_processes
 from training.config import ConfigError, TrainConfig
 from training.config_file import load_config
-from training.datasets.build import build_dataset
+from training.datasets.build import build_dataset, frames_together
 from training.datasets.mixture import Example, MixedDataset, Mixture, StepSampler
 from training.datasets.sample import DatasetError
 from training.examples import ExampleMaker
@@ -81,7 +81,9 @@ def build_loader(trainer: Trainer) -> DataLoader[Example]:
     make = ExampleMaker(config.augment, config.targets, config.model.network.depth, CITYSCAPES)
     mixture = Mixture(
         {
-            name: MixedDataset(build_dataset(name, dataset), dataset.weight, make)
+            name: MixedDataset(
+                build_dataset(name, dataset), dataset.weight, make, frames_together(dataset)
+            )
             for name, dataset in config.datasets.items()
             if dataset.weight > 0
         },

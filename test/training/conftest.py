@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small datasets on disk, written from crude streets."""
+"""Small datasets on disk, written from generated streets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from depthlab_core.labels import CITYSCAPES
-from training.datasets.block_streets import BlockStreets
+from training.datasets.drawn_streets import DrawnStreets
 from training.datasets.sample import Sample
 
 BASELINE = 0.22
@@ -40,13 +40,13 @@ def write_cityscapes_layout(root: Path, samples: list[Sample], split: str = "tra
 
         segments = []
         ids = np.zeros(sample.panoptic.shape, dtype=np.int32)
-        for panoptic_id in map(int, np.unique(sample.panoptic)):
+        for panoptic_id in map(int, np.unique(sample.panoptic[sample.panoptic >= 0])):
             category_id, instance_id = divmod(panoptic_id, 1000)
             label_id = label_ids[category_id]
-            is_thing = category_id in CITYSCAPES.thing_ids
-            segment_id = label_id * 1000 + instance_id if is_thing else label_id
+            segment_id = label_id * 1000 + instance_id if instance_id else label_id
             ids[sample.panoptic == panoptic_id] = segment_id
-            segments.append({"id": segment_id, "category_id": label_id, "iscrowd": 0})
+            is_crowd = category_id in CITYSCAPES.thing_ids and not instance_id
+            segments.append({"id": segment_id, "category_id": label_id, "iscrowd": int(is_crowd)})
         color = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1).astype(np.uint8)
         folder = root / "gtFine" / f"cityscapes_panoptic_{split}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,9 +58,9 @@ def write_cityscapes_layout(root: Path, samples: list[Sample], split: str = "tra
     (root / "gtFine" / f"cityscapes_panoptic_{split}.json").write_text(json.dumps(index))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def street_samples() -> list[Sample]:
-    dataset = BlockStreets(2, size=(64, 96), seed=3)
+    dataset = DrawnStreets("train", 2, size=(64, 96), seed=3)
     return [dataset[index] for index in range(len(dataset))]
 
 

@@ -11,7 +11,7 @@ from training.config import ConfigError, DatasetConfig
 from training.config_file import load_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.yaml"))
-MINIMAL = "model: {name: lite0}\ndatasets: {blocks: {kind: blocks}}\n"
+MINIMAL = "model: {name: lite0}\ndatasets: {streets: {kind: streets}}\n"
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_overrides_reach_nested_entries(minimal):
     config = load_config(minimal, overrides)
     assert config.optimizer.lr == 3e-4
     assert config.augment.crop == (64, 96)
-    assert set(config.datasets) == {"blocks", "camvid"}
+    assert set(config.datasets) == {"streets", "camvid"}
     assert config.model.network.depth.output == "bounded"
     assert config.model.network.depth.canonical_focal_length == 500
     assert config.output == "elsewhere"
@@ -56,13 +56,14 @@ def test_overrides_reach_nested_entries(minimal):
     [
         ("optimizer.rate=1", r"optimizer\.rate: unknown key"),
         ("optimiser.lr=1", "optimiser: unknown key"),
-        ("datasets.blocks.colour=red", r"datasets\.blocks\.colour: unknown key"),
+        ("datasets.streets.colour=red", r"datasets\.streets\.colour: unknown key"),
         ("model.network.depth.bias=1", r"model\.network\.depth\.bias: unknown key"),
         ("model.name=r101", r"model\.name: got 'r101'"),
         ("optimizer.lr=fast", r"optimizer\.lr: got 'fast'"),
         ("optimizer.lr=-1", r"optimizer\.lr: got -1"),
         ("loss.depth_loss=l2", r"loss\.depth_loss: got 'l2'"),
         ("datasets=3", "datasets: got 3"),
+        ("datasets.streets.size=[64]", r"datasets\.streets\.size: got \[64\], expected 2 values"),
         ("targets.class_weights=[1, 2]", r"targets\.class_weights: got 2 values, expected 19"),
         ("loop.seed", "expected path.to.entry=value"),
         ("output.x=1", "output is|output: got"),

@@ -4,21 +4,24 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import cv2
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 from depthlab_core.labels import CITYSCAPES
 from training.config import DatasetConfig
-from training.datasets.block_streets import BlockStreets
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES, CamVid
 from training.datasets.cityscapes_layout import CityscapesLayout
+from training.datasets.drawn_streets import DrawnStreets
 from training.datasets.lidar_frames import LidarFrames
 from training.datasets.memory import InMemory
 from training.datasets.sample import DatasetError
 from training.label_groups import CAR_OR_LARGER
+from training.streets.render import main as render
 
 
 def test_cityscapes_layout_gives_back_what_was_written(cityscapes_root, street_samples):
@@ -157,15 +160,50 @@ def test_lidar_frames(tmp_path):
     assert (sample.depth == 2).all()
 
 
-def test_block_streets_are_deterministic_and_consistent():
-    first, second = BlockStreets(3, (96, 160), seed=1)[2], BlockStreets(3, (96, 160), seed=1)[2]
-    np.testing.assert_array_equal(first.image, second.image)
-    np.testing.assert_array_equal(first.panoptic, second.panoptic)
-    is_sky = first.panoptic == 10_000
-    assert (first.depth[is_sky] == 0).all()
-    assert (first.depth[~is_sky] > 0).all()
-    with pytest.raises(IndexError):
-        BlockStreets(3)[3]
+def test_drawn_streets_are_those_that_the_renderer_writes(tmp_path):
+    render(["--out", str(tmp_path), "--frames", "2", "--size", "96x64", "--seed", "3"])
+    drawn, written = DrawnStreets("train", 2, (64, 96), 3), CityscapesLayout(tmp_path, "train")
+    for index in range(2):
+        first, second = drawn[index], written[index]
+        assert first.name == second.name
+        np.testing.assert_array_equal(first.image, second.image)
+        np.testing.assert_array_equal(first.panoptic // 1000, second.panoptic // 1000)
+        is_crowd_or_stuff = first.panoptic % 1000 == 0
+        np.testing.assert_array_equal(is_crowd_or_stuff, second.panoptic % 1000 == 0)
+        assert first.focal_length == pytest.approx(second.focal_length)
+        near = first.depth < 255
+        np.testing.assert_allclose(first.depth[near], second.depth[near], atol=1 / 256)
+
+
+def test_drawn_streets_depend_on_split_seed_and_number_alone(street_samples):
+    again = DrawnStreets("train", 2, (64, 96), 3)[1]
+    np.testing.assert_array_equal(again.image, street_samples[1].image)
+    for other in (DrawnStreets("val", 2, (64, 96), 3), DrawnStreets("train", 2, (64, 96), 4)):
+        assert (other[1].image != again.image).any()
+    with pytest.raises(IndexError, match="got 2, expected 0 to 1"):
+        DrawnStreets("train", 2)[2]
+
+
+def test_drawn_streets_have_two_splits():
+    with pytest.raises(DatasetError, match="got 'test', expected train or val"):
+        build_dataset("streets", DatasetConfig(kind="streets", split="test"))
+
+
+def test_loader_processes_draw_the_same_streets():
+    # This process has a renderer of its own, which the forked ones must not use.
+    dataset = DrawnStreets("train", 4, (64, 96), 3)
+    here = [dataset[index].image for index in range(4)]
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, collate_fn=lambda sample: sample)
+    there = [sample.image for sample in loader]
+    np.testing.assert_array_equal(here, there)
+
+
+def test_a_machine_that_cannot_draw_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "moderngl", None)
+    for name in [name for name in sys.modules if name.startswith("training.streets")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(DatasetError, match=r"moderngl.*make setup-rendering"):
+        DrawnStreets("train", 2)[0]
 
 
 def test_reduced_samples_keep_labels_and_follow_with_the_focal_length(street_samples):

@@ -15,7 +15,6 @@ from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
 from depthlab_core.predictor import Prediction
 from depthlab_core.segments import compute_segments
-from training.datasets.block_streets import BlockStreets
 from training.datasets.camvid import CamVid
 from training.evaluate import Evaluation, main
 from training.pictures import draw_depth, draw_error
@@ -38,17 +37,20 @@ def ideal(sample) -> Prediction:
     )
 
 
-def test_the_truth_scores_full_marks():
-    dataset = BlockStreets(3, (64, 128), seed=5)
+def test_the_truth_scores_full_marks(street_samples):
     evaluation = Evaluation(CITYSCAPES)
-    for index in range(len(dataset)):
-        figures = evaluation.update(ideal(dataset[index]), dataset[index])
+    for sample in street_samples:
+        figures = evaluation.update(ideal(sample), sample)
         assert figures == pytest.approx({"pq": 1, "abs_rel": 0})
     result = evaluation.result()
     for name in ("pq", "sq", "rq", "ap", "ap50", "miou", "delta1", "coverage", "dpq"):
         assert result[name] == pytest.approx(1), name
     for name in ("abs_rel", "rmse", "segment_depth"):
         assert result[name] == pytest.approx(0, abs=1e-6), name
+
+
+def streets(frames: int) -> list[str]:
+    return ["--dataset", "streets", "--frames", str(frames), "--size", "64", "128"]
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def checkpoint(tmp_path):
 
 
 def test_the_command_line_writes_the_figures(checkpoint, tmp_path, capsys):
-    arguments = ["--checkpoint", str(checkpoint), "--dataset", "blocks", "--frames", "2"]
+    arguments = ["--checkpoint", str(checkpoint), *streets(2)]
     target = tmp_path / "figures.json"
     assert main([*arguments, "--limit", "1", "--json", str(target), "--device", "cpu"]) == 0
     figures = json.loads(target.read_text())
@@ -80,7 +82,7 @@ def test_coarse_labels_give_the_coarse_classes(checkpoint, camvid_root, capsys):
 
 def test_the_report_shows_tables_and_each_chosen_frame(checkpoint, tmp_path, capsys):
     folder = tmp_path / "new" / "report"
-    arguments = ["--checkpoint", str(checkpoint), "--dataset", "blocks", "--frames", "3"]
+    arguments = ["--checkpoint", str(checkpoint), *streets(3)]
     assert main([*arguments, "--report", str(folder), "--device", "cpu"]) == 0
     assert "report.html" in capsys.readouterr().out
     page = (folder / "report.html").read_text()
@@ -90,11 +92,10 @@ def test_the_report_shows_tables_and_each_chosen_frame(checkpoint, tmp_path, cap
     assert pictures == ["input", "panoptic", "depth", "error"] * 6
 
 
-def test_the_table_fits_80_columns():
-    dataset = BlockStreets(2, (64, 128), seed=5)
+def test_the_table_fits_80_columns(street_samples):
     evaluation = Evaluation(CITYSCAPES)
-    for index in range(len(dataset)):
-        evaluation.update(ideal(dataset[index]), dataset[index])
+    for sample in street_samples:
+        evaluation.update(ideal(sample), sample)
     text = as_text(evaluation.result())
     assert max(map(len, text.splitlines())) <= 80
     assert "traffic sign" in text
@@ -117,6 +118,6 @@ def test_pictures_of_depth_and_error():
 
 
 def test_mistakes_are_one_line(tmp_path, capsys):
-    arguments = ["--checkpoint", str(tmp_path / "none"), "--dataset", "blocks"]
+    arguments = ["--checkpoint", str(tmp_path / "none"), *streets(1)]
     assert main(arguments) == 1
     assert "none" in capsys.readouterr().err

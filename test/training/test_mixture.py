@@ -90,3 +90,18 @@ def test_workers_do_not_change_the_stream():
         return [value for batch in loader for value in batch["draw"].tolist()]
 
     assert draws(0) == draws(2)
+
+
+def test_frames_that_cost_less_together_are_drawn_together():
+    def drawn(frames_together: int, step: int) -> list[int]:
+        town = MixedDataset(Named("", 95), 1.0, to_example, frames_together)
+        mixed = Mixture({"town": town}, batch_size=6, seed=0)
+        return [int(mixed[step * 6 + slot]["name"]) for slot in range(6)]
+
+    towns = []
+    for step in range(60):
+        town = {index // 10 for index in drawn(10, step)}
+        assert len(town) == 1
+        towns += town
+    assert set(towns) == set(range(10))
+    assert len({index // 10 for index in drawn(1, 0)}) > 1

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import zlib
-
 from training.config import DatasetConfig
-from training.datasets.block_streets import BlockStreets
 from training.datasets.camvid import CamVid
 from training.datasets.cityscapes_dvps import CityscapesDvps
 from training.datasets.cityscapes_layout import CityscapesLayout
+from training.datasets.drawn_streets import FRAMES_TOGETHER, DrawnStreets
 from training.datasets.kitti_2015 import Kitti2015
 from training.datasets.kitti_depth import KittiDepth
 from training.datasets.lidar_frames import LidarFrames
@@ -49,10 +47,14 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
     elif config.kind == "lidar":
         dataset = LidarFrames(config.folder(name))
     else:
-        seed = zlib.crc32(config.split.encode())
-        dataset = BlockStreets(config.frames, seed=seed)
+        dataset = DrawnStreets(config.split, config.frames, config.size, config.seed)
     if config.max_width is not None or config.keep_in_memory:
         dataset = InMemory(dataset, config.max_width, keep=config.keep_in_memory)
     if not (config.semantic and config.panoptic and config.depth):
         dataset = PartialLabels(dataset, config.semantic, config.panoptic, config.depth)
     return dataset
+
+
+def frames_together(config: DatasetConfig) -> int:
+    """Return how many neighbouring frames cost less when a batch takes its examples from them."""
+    return FRAMES_TOGETHER if config.kind == "streets" and not config.keep_in_memory else 1

@@ -28,11 +28,14 @@ class MixedDataset:
         dataset: Its frames.
         weight: Share of the examples that come from it, relative to the other weights.
         to_example: Augmentation and targets.
+        frames_together: The examples of a batch are drawn from that many neighbouring frames,
+            which cost less together.
     """
 
     dataset: SampleDataset
     weight: float
     to_example: ToExample
+    frames_together: int = 1
 
 
 class Mixture(Dataset[Example]):
@@ -65,9 +68,15 @@ class Mixture(Dataset[Example]):
         shift = np.random.default_rng((self._seed, step)).random()
         position = (slot + shift) / self._batch_size
         chosen = int(np.searchsorted(self._cumulative, position, side="right"))
-        mixed = self._datasets[min(chosen, len(self._datasets) - 1)]
+        chosen = min(chosen, len(self._datasets) - 1)
+        mixed = self._datasets[chosen]
         rng = np.random.default_rng((self._seed, step, slot))
-        sample = mixed.dataset[int(rng.integers(len(mixed.dataset)))]
+        first, last = 0, len(mixed.dataset)
+        if mixed.frames_together > 1:
+            shared = np.random.default_rng((self._seed, step, self._batch_size + chosen))
+            first = int(shared.integers(last)) // mixed.frames_together * mixed.frames_together
+            last = min(last, first + mixed.frames_together)
+        sample = mixed.dataset[int(rng.integers(first, last))]
         return mixed.to_example(sample, rng)
 
 

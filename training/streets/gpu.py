@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OpenGL side of meshes: the headless context, shader programs, buffers and draw calls."""
 
+import contextlib
+import importlib
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -59,6 +61,9 @@ def shared_context() -> moderngl.Context:
 def _context_of(process: int) -> moderngl.Context:
     # The software rasteriser reads this once. One thread per process: workers share the cores.
     os.environ.setdefault("LP_NUM_THREADS", "0")
+    # Mesa and triton, which torch loads late, have an LLVM each. Mesa's before triton's crashes.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
     options: dict[str, Any] = {"backend": "egl", "require": 430}
     try:
         context = moderngl.create_standalone_context(**options)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An ablation tries every combination with every seed, once, and says what came out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from training.ablate import Ablation, load_ablation, main, run_folder, table
+from training.config import ConfigError
+from training.config_file import load_config
+
+ABLATIONS = sorted((Path(__file__).parents[2] / "training" / "ablations").glob("*.yaml"))
+TINY = {
+    "streets": {"size": [64, 96], "train": 2, "val": 1},
+    "config": {
+        "model": {"name": "lite0"},
+        "datasets": {"streets": {"kind": "cityscapes", "keep_in_memory": True}},
+        "augment": {"crop": [64, 96]},
+        "loop": {
+            "iterations": 1,
+            "batch_size": 2,
+            "workers": 0,
+            "threads": 1,
+            "tensorboard": False,
+            "report_frames": 1,
+        },
+    },
+    "axes": {
+        "loss": {"log L1": ["loss.depth_loss=log_l1"], "broken": ["loss.depth=.inf"]},
+        "flip": {"often": ["augment.flip=0.5"]},
+    },
+    "seeds": [0],
+    "figures": ["abs_rel"],
+}
+
+
+def ablation(figures=("abs_rel", "delta1"), seeds=(0, 1)) -> Ablation:
+    axes = {"loss": {"A": (), "B": ()}, "output": {"X": ()}}
+    return Ablation(config={}, axes=axes, figures=figures, seeds=seeds)
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=lambda path: path.stem)
+def test_the_supplied_ablations_are_valid(path):
+    assert len(list(load_ablation(path).combinations())) > 1
+
+
+def test_the_table_shows_mean_and_spread_and_marks_the_best():
+    text = table(
+        ablation(),
+        {
+            ("A", "X"): [{"abs_rel": 0.1, "delta1": 0.5}, {"abs_rel": 0.3, "delta1": 0.7}],
+            ("B", "X"): [{"abs_rel": 0.25, "delta1": 0.8}, {"abs_rel": 0.25, "delta1": 0.8}],
+        },
+    )
+    assert text.splitlines() == [
+        "| loss | output | `abs_rel` | `delta1` |",
+        "| --- | --- | --- | --- |",
+        "| A | X | **0.200** ± 0.141 | 0.600 ± 0.141 |",
+        "| B | X | 0.250 ± 0.000 | **0.800** ± 0.000 |",
+    ]
+
+
+def test_runs_that_failed_are_told():
+    text = table(ablation(figures=("abs_rel",)), {("A", "X"): [{"abs_rel": 0.1}], ("B", "X"): []})
+    assert "| A | X | **0.100** (1 of 2 runs ended) |" in text
+    assert "| B | X | - (0 of 2 runs ended) |" in text
+
+
+def test_every_combination_is_trained_once(tmp_path, capsys):
+    path, out = tmp_path / "tiny.yaml", tmp_path / "out"
+    path.write_text(yaml.safe_dump(TINY, sort_keys=False))
+    assert main(["--ablation", str(path), "--out", str(out), "--jobs", "2"]) == 1
+    printed = capsys.readouterr().out
+    assert "log L1 / often, seed 0: done" in printed
+    assert "broken / often, seed 0: failed, see" in printed
+    assert (out / "table.md").read_text().count("- (0 of 1 runs ended)") == 1
+    done = run_folder(out, ("log L1", "often"), 0)
+    assert load_config(done / "config.yaml").loss.depth_loss == "log_l1"
+
+    figures = done / "report" / "streets" / "figures.json"
+    figures.write_text(json.dumps({"abs_rel": 7.0}))
+    main(["--ablation", str(path), "--out", str(out)])
+    assert "| log L1 | often | **7.000** |" in (out / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"axes": {"loss": {"odd": ["loss.depth_loss=l3"]}}}, r"loss\.depth_loss: got 'l3'"),
+        ({"seeds": 3}, r"tiny\.yaml\.seeds: got 3, expected a list"),
+        ({"grid": {}}, r"tiny\.yaml\.grid: unknown key"),
+        ({"axes": [1]}, r"tiny\.yaml\.axes: got \[1\], expected a mapping"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_drawn(tmp_path, change, message):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump({**TINY, **change}))
+    with pytest.raises(ConfigError, match=message):
+        load_ablation(path)
+
+
+def test_the_command_line_names_a_mistake_in_one_line(tmp_path, capsys):
+    assert main(["--ablation", str(tmp_path / "none.yaml"), "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ablation: one training run for each combination of settings and each seed, and their table.
+
+``python -m training.ablate --ablation training/ablations/depth.yaml --out out/ablation/depth``
+draws generated streets into ``OUT/streets``, trains in ``OUT/runs/SETTINGS/SEED`` and writes
+``OUT/table.md``: mean and standard deviation over the seeds. What is finished is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from depthlab_core.strict_load import dataclass_from_dict
+from training.config import ConfigError
+from training.config_file import with_overrides
+from training.final_report import FIGURES, FOLDER
+
+DATASET = "streets"
+"""The dataset of the ablation's configuration that the generated streets are for."""
+
+_SMALLER_IS_BETTER = ("abs_rel", "sq_rel", "rmse", "rmse_log", "silog", "segment_depth")
+
+
+@dataclass(frozen=True)
+class Streets:
+    """Generated streets that all runs read.
+
+    Attributes:
+        size: Height and width, pixels.
+        train, val: Number of frames of each part.
+        seed: Which towns.
+    """
+
+    size: tuple[int, int] = (256, 512)
+    train: int = 500
+    val: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What to try.
+
+    Attributes:
+        streets: The frames.
+        config: Of every run, as in a training configuration file.
+        axes: Settings by the name of what they are of; a setting is a list of overrides
+            ``a.b=value``. Every combination is tried.
+        seeds: Values of ``loop.seed``.
+        figures: Columns of the table, figures of ``training.evaluate``.
+    """
+
+    config: dict[str, Any]
+    axes: dict[str, dict[str, tuple[str, ...]]]
+    streets: Streets = field(default_factory=Streets)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    figures: tuple[str, ...] = ("pq", "abs_rel", "dpq")
+
+    def combinations(self) -> Iterator[tuple[str, ...]]:
+        """Yield the names of the settings of each combination, one per axis."""
+        yield from itertools.product(*self.axes.values())
+
+    def overrides(self, combination: Sequence[str]) -> list[str]:
+        """Return the overrides of a combination."""
+        settings = zip(self.axes.values(), combination, strict=True)
+        return [override for axis, name in settings for override in axis[name]]
+
+
+def load_ablation(path: Path) -> Ablation:
+    """Read an ablation, and check the configuration of every combination.
+
+    Raises:
+        ConfigError: If an entry is unknown, missing or wrong; the message names its path.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        ablation = dataclass_from_dict(Ablation, data, path.name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    for combination in ablation.combinations():
+        with_overrides(ablation.config, ablation.overrides(combination))
+    return ablation
+
+
+def draw_streets(streets: Streets, root: Path, workers: int = 1) -> None:
+    """Draw the frames that are not there yet, with so many processes.
+
+    Raises:
+        subprocess.CalledProcessError: If this machine cannot; it has said why.
+    """
+    height, width = streets.size
+    for split, frames in (("train", streets.train), ("val", streets.val)):
+        drawn = len(list((root / "leftImg8bit" / split).glob("*/*.png")))
+        drawn -= drawn % 10
+        if drawn < frames:
+            command = [sys.executable, "-m", "training.streets.render", "--out", str(root)]
+            command += ["--split", split, "--start", str(drawn), "--frames", str(frames - drawn)]
+            command += ["--size", f"{width}x{height}", "--seed", str(streets.seed)]
+            command += ["--workers", str(workers)]
+            subprocess.run(command, check=True)
+
+
+def run(ablation: Ablation, combination: Sequence[str], seed: int, out: Path) -> Path:
+    """Train and evaluate one combination with one seed, unless it is done already.
+
+    Returns:
+        The file of its figures; a run that failed has none.
+    """
+    folder = run_folder(out, combination, seed)
+    figures = folder / FOLDER / DATASET / FIGURES
+    if not figures.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "run.yaml"
+        config.write_text(yaml.safe_dump(ablation.config, sort_keys=False), encoding="utf-8")
+        command = [sys.executable, "-m", "training.train", "--config", str(config)]
+        overrides = [
+            *ablation.overrides(combination),
+            f"datasets.{DATASET}.root={out / 'streets'}",
+            f"output={folder}",
+            f"loop.seed={seed}",
+        ]
+        for override in overrides:
+            command += ["--set", override]
+        with (folder / "output.txt").open("w", encoding="utf-8") as output:
+            subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
+    state = "done" if figures.exists() else f"failed, see {folder / 'output.txt'}"
+    print(f"{' / '.join(combination)}, seed {seed}: {state}", flush=True)
+    return figures
+
+
+def run_folder(out: Path, combination: Sequence[str], seed: int) -> Path:
+    """Return where a run lies."""
+    name = "-".join(re.sub(r"\W+", "_", setting.lower()) for setting in combination)
+    return out / "runs" / name / str(seed)
+
+
+def table(ablation: Ablation, figures: Mapping[tuple[str, ...], list[dict[str, float]]]) -> str:
+    """Write the results as a Markdown table; the best mean of each column is bold.
+
+    Args:
+        ablation: What was tried.
+        figures: Results of the runs that ended, by combination.
+    """
+    best = {name: _best(name, figures.values()) for name in ablation.figures}
+    rows = [[*ablation.axes, *(f"`{name}`" for name in ablation.figures)]]
+    rows.append(["---"] * len(rows[0]))
+    for combination, runs in figures.items():
+        cells = [_cell(name, runs, best[name]) for name in ablation.figures]
+        if len(runs) < len(ablation.seeds):
+            cells[0] += f" ({len(runs)} of {len(ablation.seeds)} runs ended)"
+        rows.append([*combination, *cells])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _values(name: str, runs: Sequence[Mapping[str, float]]) -> list[float]:
+    return [run[name] for run in runs if name in run]
+
+
+def _best(name: str, cells: Sequence[list[dict[str, float]]] | Any) -> float | None:
+    means = [statistics.mean(_values(name, runs)) for runs in cells if _values(name, runs)]
+    choose = min if name.split("/")[0] in _SMALLER_IS_BETTER else max
+    return choose(means, default=None)
+
+
+def _cell(name: str, runs: Sequence[Mapping[str, float]], best: float | None) -> str:
+    values = _values(name, runs)
+    if not values:
+        return "-"
+    mean = statistics.mean(values)
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    text = f"{mean:.3f}"
+    return (f"**{text}**" if mean == best else text) + spread
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.ablate", description=__doc__)
+    parser.add_argument("--ablation", type=Path, required=True, help="YAML file")
+    parser.add_argument("--out", type=Path, required=True, help="folder of frames and runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    options = parser.parse_args(arguments)
+    try:
+        ablation = load_ablation(options.ablation)
+        draw_streets(ablation.streets, options.out / "streets", options.jobs)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError:
+        return 1
+    # Seeds outermost: a table of fewer seeds is there early.
+    jobs = [(c, seed) for seed in ablation.seeds for c in ablation.combinations()]
+    with ThreadPoolExecutor(options.jobs) as executor:
+        paths = list(executor.map(lambda job: run(ablation, job[0], job[1], options.out), jobs))
+    figures: dict[tuple[str, ...], list[dict[str, float]]] = {
+        combination: [] for combination in ablation.combinations()
+    }
+    for (combination, _), path in zip(jobs, paths, strict=True):
+        if path.exists():
+            figures[combination].append(json.loads(path.read_text(encoding="utf-8")))
+    text = table(ablation, figures)
+    (options.out / "table.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0 if all(path.exists() for path in paths) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
