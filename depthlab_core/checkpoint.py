@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from depthlab_core.config import ModelConfig
@@ -79,7 +79,8 @@ def save_checkpoint(
         "provenance": json.dumps(dict(provenance)),
     }
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata)
+    # Not save_file, whose files only their owner may read.
+    partial.write_bytes(save(tensors, metadata))
     partial.replace(path)
 
 

@@ -41,6 +41,13 @@ def test_writing_leaves_no_partial_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def test_who_may_read_other_new_files_may_read_a_checkpoint(tmp_path: Path) -> None:
+    save(tmp_path / "a.safetensors", build_network("lite0").state_dict(), LITE0, CITYSCAPES, {})
+    (tmp_path / "other").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_missing_file() -> None:
     with pytest.raises(CheckpointError, match=r"model: got 'no/such', expected a checkpoint file"):
         load_checkpoint("no/such")
