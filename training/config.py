@@ -13,6 +13,7 @@ from depthlab_core.config import ModelConfig
 from training.augment import AugmentConfig
 from training.examples import TargetConfig
 from training.losses import LossConfig
+from training.style import StyleConfig
 
 DATA_VARIABLE = "DEPTHLAB_DATA"
 
@@ -38,6 +39,8 @@ class DatasetConfig:
         pseudo_instance_weight: For ``camvid``: weight of guessed instances.
         max_width: Wider images are reduced to this width, pixels.
         keep_in_memory: Whether decoded frames are kept.
+        style_from: Name of another dataset of the mixture, whose frames' style is mixed into
+            these as the section ``style`` says; None: they stay as they are.
     """
 
     kind: Literal[
@@ -62,6 +65,7 @@ class DatasetConfig:
     pseudo_instance_weight: float = 0.0
     max_width: int | None = None
     keep_in_memory: bool = False
+    style_from: str | None = None
 
     def folder(self, name: str) -> Path:
         """Return the dataset's folder.
@@ -166,6 +170,7 @@ class TrainConfig:
     output: str = "out/training"
     init: InitConfig = field(default_factory=InitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    style: StyleConfig = field(default_factory=StyleConfig)
     targets: TargetConfig = field(default_factory=TargetConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

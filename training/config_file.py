@@ -25,10 +25,12 @@ from training.config import (
 )
 from training.examples import TargetConfig
 from training.losses import LossConfig
+from training.style import StyleConfig
 
 _SECTIONS: dict[str, type[Any]] = {
     "init": InitConfig,
     "augment": AugmentConfig,
+    "style": StyleConfig,
     "targets": TargetConfig,
     "loss": LossConfig,
     "optimizer": OptimizerConfig,
@@ -115,6 +117,12 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
     weights, classes = config.targets.class_weights, config.model.network.num_classes
     if weights is not None and len(weights) != classes:
         raise ConfigError(f"targets.class_weights: got {len(weights)} values, expected {classes}")
+    for key, dataset in config.datasets.items():
+        if dataset.style_from is not None and dataset.style_from not in config.datasets:
+            raise ConfigError(
+                f"datasets.{key}.style_from: got {dataset.style_from!r}, expected one of "
+                + ", ".join(config.datasets)
+            )
     return config
 
 

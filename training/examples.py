@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from training.datasets.mixture import Example
 from training.datasets.sample import Sample
 from training.label_groups import STREET_GROUPS
 from training.losses import BatchTargets
+from training.style import StyleMixer
 from training.targets import TargetGenerator, segments_of
 
 
@@ -29,6 +30,8 @@ class TargetConfig:
         small_instance_area, small_instance_weight: Semantic weight of things below this area.
         class_weights: Semantic weight by category id, on top; None: 1 for all. A label group has
             that of its first member.
+        offset_balance: Pixels of a thing weigh its area to the power of minus this in the offset
+            loss: 0 counts pixels, as in the reference, 1 counts things.
         max_depth: Ground truth beyond this many metres is not used; None uses all.
     """
 
@@ -36,6 +39,7 @@ class TargetConfig:
     small_instance_area: int = 4096
     small_instance_weight: float = 3.0
     class_weights: tuple[float, ...] | None = None
+    offset_balance: float = 0.0
     max_depth: float | None = None
 
 
@@ -47,6 +51,7 @@ class ExampleMaker:
         target_config: Targets.
         depth_config: The network's depth; decides what its output should be.
         labels: Classes.
+        style: Changes the style of views, last of all; None: nothing does.
     """
 
     def __init__(
@@ -55,7 +60,9 @@ class ExampleMaker:
         target_config: TargetConfig,
         depth_config: DepthConfig,
         labels: LabelSet,
+        style: StyleMixer | None = None,
     ) -> None:
+        self._style = style
         self._augment = augment_config
         self._targets = target_config
         self._depth = depth_config
@@ -65,12 +72,16 @@ class ExampleMaker:
             sigma=target_config.sigma,
             small_instance_area=target_config.small_instance_area,
             small_instance_weight=target_config.small_instance_weight,
+            offset_balance=target_config.offset_balance,
         )
         self._class_weights = _class_weights(target_config.class_weights)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example:
         """Make an example out of a random view of ``sample``."""
-        return self.from_view(augment(sample, self._augment, rng))
+        view = augment(sample, self._augment, rng)
+        if self._style is not None:
+            view = replace(view, image=self._style(view.image, rng))
+        return self.from_view(view)
 
     def from_view(self, view: Sample) -> Example:
         """Make an example out of ``view`` as it is."""

@@ -43,7 +43,8 @@ class Targets:
         center_heatmap: Gaussians at the centres of mass, 0 to 1, float32 ``(1, H, W)``.
         center_weight: float32 ``(1, H, W)``; 0 on crowds and unlabelled pixels.
         offset: (dy, dx) from pixel to centre of mass in pixels, float32 ``(2, H, W)``.
-        offset_weight: float32 ``(1, H, W)``; 0 also on stuff, by default.
+        offset_weight: float32 ``(1, H, W)``; 0 also on stuff, by default; of every segment alike,
+            or lower on larger ones.
         center_points: (y, x) of every thing segment, float64 ``(N, 2)``.
     """
 
@@ -65,6 +66,7 @@ class TargetGenerator:
         ignore_stuff_in_offset: Whether stuff has offset weight 0.
         small_instance_area: Things with fewer pixels count as small.
         small_instance_weight: Semantic weight of the pixels of small things.
+        offset_balance: Offset weights are divided by the segment's area to this power.
         ignore_crowd_in_semantic: Whether crowds are unlabelled in the semantic target too.
     """
 
@@ -76,6 +78,7 @@ class TargetGenerator:
         ignore_stuff_in_offset: bool = True,
         small_instance_area: int = 4096,
         small_instance_weight: float = 3.0,
+        offset_balance: float = 0.0,
         ignore_crowd_in_semantic: bool = False,
     ) -> None:
         if sigma <= 0:
@@ -84,6 +87,7 @@ class TargetGenerator:
         self._ignore_stuff_in_offset = ignore_stuff_in_offset
         self._small_instance_area = small_instance_area
         self._small_instance_weight = small_instance_weight
+        self._offset_balance = offset_balance
         self._ignore_crowd_in_semantic = ignore_crowd_in_semantic
         self._radius = int(3 * sigma + 1)
         distance = np.arange(-self._radius, self._radius + 1, dtype=np.float64)
@@ -130,7 +134,8 @@ class TargetGenerator:
         is_small = is_thing & (area < self._small_instance_area)
         semantic_weight = np.where(is_small, self._small_instance_weight, 1.0)
         center_weight = ~is_crowd
-        offset_weight = center_weight & (is_thing | (not self._ignore_stuff_in_offset))
+        has_offset = center_weight & (is_thing | (not self._ignore_stuff_in_offset))
+        offset_weight = has_offset * divisor.astype(np.float64) ** -self._offset_balance
 
         offset = np.zeros((2, height, width), dtype=np.float32)
         thing_pixels = is_thing[index]

@@ -39,6 +39,7 @@ from training.optimizer import set_learning_rate
 from training.progress import Progress
 from training.run_state import RunStateError, save_atomically
 from training.stop_request import StopRequest
+from training.style import StyleMixer
 from training.trainer import Trainer
 
 logger = logging.getLogger("training")
@@ -78,11 +79,21 @@ def train(
 def build_loader(trainer: Trainer) -> DataLoader[Example]:
     """Open the datasets, mix them and load this process's part of the steps that are left."""
     config = trainer.config
-    make = ExampleMaker(config.augment, config.targets, config.model.network.depth, CITYSCAPES)
+    used = {
+        name: build_dataset(name, dataset)
+        for name, dataset in config.datasets.items()
+        if dataset.weight > 0 or name in {other.style_from for other in config.datasets.values()}
+    }
+
+    def maker(style_from: str | None) -> ExampleMaker:
+        style = None if style_from is None else StyleMixer(used[style_from], config.style)
+        depth = config.model.network.depth
+        return ExampleMaker(config.augment, config.targets, depth, CITYSCAPES, style)
+
     mixture = Mixture(
         {
             name: MixedDataset(
-                build_dataset(name, dataset), dataset.weight, make, frames_together(dataset)
+                used[name], dataset.weight, maker(dataset.style_from), frames_together(dataset)
             )
             for name, dataset in config.datasets.items()
             if dataset.weight > 0

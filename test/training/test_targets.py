@@ -119,3 +119,15 @@ def test_stuff_can_have_offset_weight():
 def test_sigma_must_be_positive():
     with pytest.raises(ValueError, match="sigma: got 0"):
         TargetGenerator(CITYSCAPES, sigma=0)
+
+
+def test_balanced_offsets_weigh_things_instead_of_pixels():
+    panoptic = np.full((12, 12), 7, np.int32)
+    panoptic[:8, :8] = 26001
+    panoptic[10, 10:12] = 26002
+    segments = [TargetSegment(26001, 13), TargetSegment(26002, 13), TargetSegment(7, 0)]
+    for power, share in ((0.0, 64 / 66), (0.5, 8 / (8 + 2**0.5)), (1.0, 0.5)):
+        generate = TargetGenerator(CITYSCAPES, offset_balance=power)
+        weight = generate(panoptic, segments).offset_weight[0]
+        assert weight[:8, :8].sum() / weight.sum() == pytest.approx(share, rel=1e-6)
+        assert not weight[panoptic == 7].any()
