@@ -85,4 +85,4 @@ def mix_style(
     amplitude = np.abs(own)
     spectrum[low] = own * (1 + share * (other / np.maximum(amplitude, 1e-6) - 1))
     mixed = np.fft.irfft2(spectrum, s=(height, width), axes=(0, 1))
-    return mixed.round().clip(0, 255).astype(np.uint8)
+    return np.asarray(mixed.round().clip(0, 255), np.uint8)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Heights, steadiness and tracks of predictions that are known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from depthlab_core.labels import CITYSCAPES
+from depthlab_core.predictor import Prediction
+from depthlab_core.segments import compute_segments
+from training.evaluate_footage import FootageError, FootageEvaluation, main, read_footage
+
+FOCAL = 100.0
+ROAD, PERSON, CAR = 0, 11, 13
+
+
+def prediction(*things: tuple[int, int, int, int, int, float]) -> Prediction:
+    """Return a road with things: class, x, y, width, height, depth."""
+    panoptic = np.full((120, 160), ROAD, np.int32)
+    depth = np.full(panoptic.shape, 30.0, np.float32)
+    for number, (category, x, y, width, height, metres) in enumerate(things):
+        region = np.s_[y : y + height, x : x + width]
+        panoptic[region] = category * 1000 + number + 1
+        depth[region] = metres
+    ones = np.ones_like(depth)
+    segments, id_map = compute_segments(panoptic, depth, ones, ones, CITYSCAPES)
+    semantic = (panoptic // 1000).astype(np.uint8)
+    return Prediction(panoptic, semantic, id_map, depth, segments, FOCAL, True, {})
+
+
+def test_heights_are_those_of_whole_things():
+    evaluation = FootageEvaluation()
+    # 17 px at 10 m and 34 px at 5 m are 1.7 m; one is cut by the edge, one is too tall.
+    evaluation.update(prediction((PERSON, 20, 20, 14, 17, 10.0)), 0.0)
+    evaluation.update(prediction((PERSON, 20, 20, 10, 34, 5.0), (PERSON, 0, 50, 20, 40, 9.0)), 0.1)
+    evaluation.update(prediction((PERSON, 80, 20, 10, 30, 10.0), (CAR, 20, 80, 40, 15, 10.0)), 0.2)
+    results = evaluation.result()
+    assert results["height_person"] == pytest.approx(1.7)
+    assert results["plausible_person"] == pytest.approx(2 / 3)
+    assert (results["height_car"], results["plausible_car"]) == (pytest.approx(1.5), 1.0)
+    assert results["found_person"] == pytest.approx(4 / 3)
+    assert results["found_car"] == pytest.approx(1 / 3)
+
+
+def test_a_thing_that_stays_is_one_track_and_its_depth_changes_as_said():
+    evaluation = FootageEvaluation()
+    for number in range(6):
+        depth = 10.0 * 1.02**number
+        evaluation.update(prediction((CAR, 40, 60, 40, 20, depth)), number / 10)
+    results = evaluation.result()
+    assert (results["tracks"], results["track_length"]) == (1, 6)
+    assert results["depth_change"] == pytest.approx(np.log(1.02), rel=1e-3)
+    assert results["class_change"] == 0
+
+
+def test_changing_classes_are_counted():
+    evaluation = FootageEvaluation()
+    evaluation.update(prediction((CAR, 40, 60, 40, 20, 10.0)), 0.0)
+    evaluation.update(prediction(), 0.1)
+    assert evaluation.result()["class_change"] == pytest.approx(40 * 20 / (120 * 160))
+
+
+def test_nothing_seen_is_no_error():
+    evaluation = FootageEvaluation()
+    assert evaluation.result()["frames"] == 0
+    evaluation.update(prediction(), 0.0)
+    assert evaluation.result() == {"frames": 1, "found_person": 0.0, "found_car": 0.0}
+
+
+def test_a_folder_is_read_in_the_order_of_names_as_rgb(tmp_path):
+    for name, blue in (("b.png", 200), ("a.png", 100)):
+        cv2.imwrite(str(tmp_path / name), np.full((8, 9, 3), (blue, 0, 7), np.uint8))
+    (tmp_path / "notes.txt").write_text("not an image")
+    frames = list(read_footage(tmp_path))
+    assert [stamp for _, stamp in frames] == [0.0, 0.1]
+    assert [tuple(image[0, 0]) for image, _ in frames] == [(7, 0, 100), (7, 0, 200)]
+
+
+def test_a_video_has_its_own_rate(tmp_path):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (64, 48))
+    for value in (0, 120, 240):
+        writer.write(np.full((48, 64, 3), value, np.uint8))
+    writer.release()
+    frames = list(read_footage(path))
+    assert [stamp for _, stamp in frames] == pytest.approx([0.0, 0.04, 0.08])
+    assert [round(float(image.mean()), -1) for image, _ in frames] == [0, 120, 240]
+
+
+@pytest.mark.parametrize("name", ["absent.mp4", "empty", "broken"])
+def test_footage_that_cannot_be_read_is_named(tmp_path, name):
+    path = tmp_path / name
+    if name != "absent.mp4":
+        path.mkdir()
+    if name == "broken":
+        (path / "x.jpg").write_bytes(b"no image")
+    with pytest.raises(FootageError, match=name):
+        list(read_footage(path))
+
+
+def test_an_error_of_the_command_is_one_line(tmp_path, capsys):
+    assert main(["--checkpoint", "lite0", str(tmp_path / "absent.mp4")]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: ")

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is what a model sees in real footage plausible? For frames that have no truth.
+
+Usage: ``python -m training.evaluate_footage --checkpoint PATH VIDEO_OR_FOLDER``. A thing's height
+in metres follows from its height in pixels and its depth, whatever the focal length, since depth
+is proportional to it; people and cars have heights that one knows. Tracks tell how steady things
+are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from depthlab_core.checkpoint import CheckpointError
+from depthlab_core.predictor import DepthLab, Prediction
+from depthlab_core.segments import Segment
+from depthlab_core.tracking import Tracker
+from training.results_table import Results, as_text
+
+PLAUSIBLE_HEIGHT = {"person": (1.3, 2.1), "car": (1.2, 2.1)}
+"""Metres; children, and people who sit or bend, are below."""
+
+_SMALLEST_AREA = 200
+_FOLDER_RATE = 10.0
+_ENDINGS = (".jpg", ".jpeg", ".png")
+
+
+class FootageError(Exception):
+    """Footage cannot be read; the message names the file."""
+
+
+class FootageEvaluation:
+    """Figures over the frames of one camera, in their order.
+
+    Args:
+        plausible: Classes whose heights are measured, with what is plausible, metres.
+    """
+
+    def __init__(self, plausible: Mapping[str, tuple[float, float]] = PLAUSIBLE_HEIGHT) -> None:
+        self._plausible = plausible
+        self._tracker = Tracker()
+        self._frames = 0
+        self._things: Counter[str] = Counter()
+        self._heights: dict[str, list[float]] = defaultdict(list)
+        self._depths: dict[int, dict[int, float]] = defaultdict(dict)
+        self._labels: npt.NDArray[np.uint8] | None = None
+        self._changed: list[float] = []
+
+    def update(self, prediction: Prediction, stamp: float) -> None:
+        """Count a frame.
+
+        Args:
+            prediction: Of the frame.
+            stamp: Its time, seconds.
+        """
+        height, width = prediction.id_map.shape
+        states = self._tracker.update(prediction.segments, prediction.id_map, stamp)
+        for segment in prediction.segments:
+            if not segment.is_thing:
+                continue
+            self._things[segment.category_name] += 1
+            self._depths[states[segment.id].track_id][self._frames] = segment.depth_median
+            if segment.area >= _SMALLEST_AREA and _is_whole(segment, height, width):
+                metres = segment.bbox[3] * segment.depth_median / prediction.focal_length
+                self._heights[segment.category_name].append(metres)
+        if self._labels is not None and self._labels.shape == prediction.semantic_map.shape:
+            self._changed.append(float(np.mean(self._labels != prediction.semantic_map)))
+        self._labels = prediction.semantic_map
+        self._frames += 1
+
+    def result(self) -> Results:
+        """Return all figures.
+
+        ``found_CLASS`` counts things a frame, ``height_CLASS`` is a median in metres,
+        ``plausible_CLASS`` a share. ``depth_change`` is the median relative change of a thing's
+        depth from a frame to the next, ``track_length`` the median number of frames that a
+        thing's track is seen (each thing counts once a frame), and ``class_change`` the median
+        share of pixels whose class differs from the frame before.
+        """
+        results: Results = {"frames": self._frames}
+        for name, (low, high) in self._plausible.items():
+            results[f"found_{name}"] = self._things[name] / max(self._frames, 1)
+            heights = np.array(self._heights.get(name, []))
+            if len(heights):
+                results[f"height_{name}"] = float(np.nanmedian(heights))
+                results[f"plausible_{name}"] = float(np.mean((heights >= low) & (heights <= high)))
+        changes = [
+            abs(np.log(depths[frame + 1] / depth))
+            for depths in self._depths.values()
+            for frame, depth in depths.items()
+            if frame + 1 in depths
+        ]
+        if changes:
+            results["depth_change"] = float(np.nanmedian(changes))
+        if self._depths:
+            lengths = [len(depths) for depths in self._depths.values()]
+            results["tracks"] = len(lengths)
+            results["track_length"] = float(np.median(np.repeat(lengths, lengths)))
+        if self._changed:
+            results["class_change"] = float(np.median(self._changed))
+        return results
+
+
+def _is_whole(segment: Segment, height: int, width: int) -> bool:
+    """Return whether the image's edge cuts nothing off."""
+    x, y, box_width, box_height = segment.bbox
+    return x > 0 and y > 0 and x + box_width < width and y + box_height < height
+
+
+def read_footage(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], float]]:
+    """Yield the frames of a video, or of a folder's images in the order of their names.
+
+    Yields:
+        RGB, uint8 ``(H, W, 3)``, and the time in seconds; a folder's frames are 0.1 s apart.
+
+    Raises:
+        FootageError: If there is no frame to be read.
+    """
+    images: Iterator[npt.NDArray[Any]]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in _ENDINGS)
+        images, rate = (_read(file) for file in files), _FOLDER_RATE
+    else:
+        capture = cv2.VideoCapture(str(path))
+        images, rate = _frames_of(capture), capture.get(cv2.CAP_PROP_FPS) or _FOLDER_RATE
+    number = -1
+    for number, image in enumerate(images):
+        yield np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), number / rate
+    if number < 0:
+        raise FootageError(f"{path}: no frame in it, expected a video or a folder of images")
+
+
+def _read(path: Path) -> npt.NDArray[Any]:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise FootageError(f"{path}: cannot be read as an image")
+    return image
+
+
+def _frames_of(capture: cv2.VideoCapture) -> Iterator[npt.NDArray[Any]]:
+    while True:
+        found, image = capture.read()
+        if not found:
+            return
+        yield image
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate_footage", description=__doc__
+    )
+    parser.add_argument("footage", type=Path, help="video, or folder of images")
+    parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
+    parser.add_argument("--limit", type=int, help="at most this many frames, from the start")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args(arguments)
+    evaluation = FootageEvaluation()
+    try:
+        model = DepthLab.load(options.checkpoint, options.device)
+    except (CheckpointError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    frames = islice(read_footage(options.footage), options.limit)
+    try:
+        for image, stamp in tqdm(frames, unit="frame", total=options.limit):
+            evaluation.update(model.predict(image), stamp)
+    except FootageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    results = evaluation.result()
+    print(as_text(results))
+    if options.json is not None:
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
