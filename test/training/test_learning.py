@@ -23,7 +23,14 @@ def learned(tmp_path_factory):
             "output": str(tmp_path_factory.mktemp("learned")),
             "init": {"imagenet": True},
             "model": {"name": "lite0", "network": {"dropout": 0.0}},
-            "datasets": {"blocks": {"kind": "blocks", "frames": 1, "keep_in_memory": True}},
+            "datasets": {
+                "street": {
+                    "kind": "streets",
+                    "frames": 1,
+                    "size": [256, 512],
+                    "keep_in_memory": True,
+                }
+            },
             "augment": {"crop": [64, 128], "scale": [0.25, 0.25], "flip": 0.0, "hole_erosion": 0},
             "targets": {"sigma": 3, "small_instance_area": 0, "max_depth": 120},
             "loss": {"depth_loss": "silog_relative", "hard_pixel_fraction": 1.0, "offset": 0.1},
@@ -34,7 +41,7 @@ def learned(tmp_path_factory):
     trainer = train(config, torch.device("cpu"))
     # Train mode: sixty steps are too few for the running statistics of batch norm to settle.
     make = ExampleMaker(config.augment, config.targets, config.model.network.depth, CITYSCAPES)
-    frame = build_dataset("blocks", config.datasets["blocks"])[0]
+    frame = build_dataset("street", config.datasets["street"])[0]
     example = make(frame, np.random.default_rng(0))
     images = normalise(torch.stack([example["image"]] * 2), config.model.input)
     with torch.no_grad():
