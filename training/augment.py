@@ -144,11 +144,10 @@ def apply_view(sample: Sample, view: View, config: AugmentConfig) -> Sample:
     )
 
 
-def augment(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> Sample:
-    """Draw a random view of ``sample`` and vary its colours."""
+def random_view(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> Sample:
+    """Draw a random view of ``sample``, in its own colours."""
     height, width = sample.image.shape[:2]
-    viewed = apply_view(sample, draw_view((height, width), config, rng), config)
-    return replace(viewed, image=vary_color(viewed.image, config, rng))
+    return apply_view(sample, draw_view((height, width), config, rng), config)
 
 
 def vary_color(

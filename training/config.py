@@ -13,6 +13,7 @@ from depthlab_core.config import ModelConfig
 from training.augment import AugmentConfig
 from training.examples import TargetConfig
 from training.losses import LossConfig
+from training.self_training import SelfTrainingConfig
 from training.style import StyleConfig
 
 DATA_VARIABLE = "DEPTHLAB_DATA"
@@ -28,14 +29,15 @@ class DatasetConfig:
 
     Attributes:
         kind: ``cityscapes`` for everything in Cityscapes' layout; ``lidar`` for real frames with
-            LiDAR depth; ``streets`` for generated streets, drawn on the fly; the others for the
-            data sets of that name.
-        root: Its folder; None: the folder of the dataset's name in ``$DEPTHLAB_DATA``.
+            LiDAR depth; ``streets`` for generated streets, drawn on the fly; ``footage`` for a
+            video or a folder of images without labels; the others for the data sets of that name.
+        root: Its folder, or the video; None: what has the dataset's name in ``$DEPTHLAB_DATA``.
         split: Which part to train on.
         weight: Share of the examples; 0 leaves the dataset out.
         semantic, panoptic, depth: Whether its labels of that kind are used.
         frames, size, seed: For ``streets``: how many frames, their height and width in pixels,
             and which towns.
+        every: For ``footage``: 5 takes every fifth frame.
         pseudo_instance_weight: For ``camvid``: weight of guessed instances.
         max_width: Wider images are reduced to this width, pixels.
         keep_in_memory: Whether decoded frames are kept.
@@ -52,6 +54,7 @@ class DatasetConfig:
         "virtual_kitti",
         "lidar",
         "streets",
+        "footage",
     ]
     root: str | None = None
     split: str = "train"
@@ -62,6 +65,7 @@ class DatasetConfig:
     frames: int = 100_000
     size: tuple[int, int] = (256, 512)
     seed: int = 0
+    every: int = 1
     pseudo_instance_weight: float = 0.0
     max_width: int | None = None
     keep_in_memory: bool = False
@@ -175,6 +179,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    self_training: SelfTrainingConfig | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as nested dicts, complete."""

@@ -25,6 +25,7 @@ from training.config import (
 )
 from training.examples import TargetConfig
 from training.losses import LossConfig
+from training.self_training import SelfTrainingConfig
 from training.style import StyleConfig
 
 _SECTIONS: dict[str, type[Any]] = {
@@ -35,6 +36,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "loss": LossConfig,
     "optimizer": OptimizerConfig,
     "loop": LoopConfig,
+    "self_training": SelfTrainingConfig,
 }
 
 
@@ -117,6 +119,10 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
     weights, classes = config.targets.class_weights, config.model.network.num_classes
     if weights is not None and len(weights) != classes:
         raise ConfigError(f"targets.class_weights: got {len(weights)} values, expected {classes}")
+    if config.self_training is not None and config.loop.ema_decay == 0:
+        raise ConfigError(
+            "self_training: got loop.ema_decay 0, expected averaged weights to teach"
+        )
     for key, dataset in config.datasets.items():
         if dataset.style_from is not None and dataset.style_from not in config.datasets:
             raise ConfigError(

@@ -13,12 +13,10 @@ import argparse
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
@@ -27,18 +25,14 @@ from depthlab_core.checkpoint import CheckpointError
 from depthlab_core.predictor import DepthLab, Prediction
 from depthlab_core.segments import Segment
 from depthlab_core.tracking import Tracker
+from training.datasets.footage import read_footage
+from training.datasets.sample import DatasetError
 from training.results_table import Results, as_text
 
 PLAUSIBLE_HEIGHT = {"person": (1.3, 2.1), "car": (1.2, 2.1)}
 """Metres; children, and people who sit or bend, are below."""
 
 _SMALLEST_AREA = 200
-_FOLDER_RATE = 10.0
-_ENDINGS = (".jpg", ".jpeg", ".png")
-
-
-class FootageError(Exception):
-    """Footage cannot be read; the message names the file."""
 
 
 class FootageEvaluation:
@@ -119,44 +113,6 @@ def _is_whole(segment: Segment, height: int, width: int) -> bool:
     return x > 0 and y > 0 and x + box_width < width and y + box_height < height
 
 
-def read_footage(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], float]]:
-    """Yield the frames of a video, or of a folder's images in the order of their names.
-
-    Yields:
-        RGB, uint8 ``(H, W, 3)``, and the time in seconds; a folder's frames are 0.1 s apart.
-
-    Raises:
-        FootageError: If there is no frame to be read.
-    """
-    images: Iterator[npt.NDArray[Any]]
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in _ENDINGS)
-        images, rate = (_read(file) for file in files), _FOLDER_RATE
-    else:
-        capture = cv2.VideoCapture(str(path))
-        images, rate = _frames_of(capture), capture.get(cv2.CAP_PROP_FPS) or _FOLDER_RATE
-    number = -1
-    for number, image in enumerate(images):
-        yield np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), number / rate
-    if number < 0:
-        raise FootageError(f"{path}: no frame in it, expected a video or a folder of images")
-
-
-def _read(path: Path) -> npt.NDArray[Any]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise FootageError(f"{path}: cannot be read as an image")
-    return image
-
-
-def _frames_of(capture: cv2.VideoCapture) -> Iterator[npt.NDArray[Any]]:
-    while True:
-        found, image = capture.read()
-        if not found:
-            return
-        yield image
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -178,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for image, stamp in tqdm(frames, unit="frame", total=options.limit):
             evaluation.update(model.predict(image), stamp)
-    except FootageError as error:
+    except DatasetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     results = evaluation.result()

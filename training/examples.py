@@ -12,7 +12,7 @@ from torch import Tensor
 
 from depthlab_core.config import DepthConfig, InputConfig
 from depthlab_core.labels import LabelSet
-from training.augment import AugmentConfig, augment
+from training.augment import AugmentConfig, random_view, vary_color
 from training.datasets.mixture import Example
 from training.datasets.sample import Sample
 from training.label_groups import STREET_GROUPS
@@ -51,6 +51,8 @@ class ExampleMaker:
         target_config: Targets.
         depth_config: The network's depth; decides what its output should be.
         labels: Classes.
+        keep_plain: Whether examples have a second image, ``plain_image``: the same view in its own
+            colours, for the teacher of ``training.self_training``.
         style: Changes the style of views, last of all; None: nothing does.
     """
 
@@ -61,8 +63,10 @@ class ExampleMaker:
         depth_config: DepthConfig,
         labels: LabelSet,
         style: StyleMixer | None = None,
+        *,
+        keep_plain: bool = False,
     ) -> None:
-        self._style = style
+        self._style, self._keep_plain = style, keep_plain
         self._augment = augment_config
         self._targets = target_config
         self._depth = depth_config
@@ -78,10 +82,15 @@ class ExampleMaker:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example:
         """Make an example out of a random view of ``sample``."""
-        view = augment(sample, self._augment, rng)
+        plain = random_view(sample, self._augment, rng)
+        image = vary_color(plain.image, self._augment, rng)
         if self._style is not None:
-            view = replace(view, image=self._style(view.image, rng))
-        return self.from_view(view)
+            image = self._style(image, rng)
+        example = self.from_view(replace(plain, image=image))
+        if self._keep_plain:
+            channels_first = np.ascontiguousarray(plain.image.transpose(2, 0, 1))
+            example["plain_image"] = torch.from_numpy(channels_first)
+        return example
 
     def from_view(self, view: Sample) -> Example:
         """Make an example out of ``view`` as it is."""

@@ -104,10 +104,10 @@ def compute_losses(
     """
     size = targets.semantic.shape[-2:]
     scale = size[0] / output.offset.shape[-2]
-    semantic_logits = _upsample(output.semantic_logits, size)
-    center_heatmap = _upsample(output.center_heatmap, size)
-    offset = _upsample(output.offset, size) * scale
-    depth = _upsample(output.depth, size).squeeze(1)
+    semantic_logits = upsample(output.semantic_logits, size)
+    center_heatmap = upsample(output.center_heatmap, size)
+    offset = upsample(output.offset, size) * scale
+    depth = upsample(output.depth, size).squeeze(1)
     return {
         "semantic": config.semantic
         * hard_pixel_cross_entropy(
@@ -257,5 +257,6 @@ def _sum_of_largest(values: Tensor, count: int, collective: Collective) -> Tenso
     return (values * is_hard).sum() - surplus * threshold / collective.world_size
 
 
-def _upsample(value: Tensor, size: torch.Size) -> Tensor:
+def upsample(value: Tensor, size: torch.Size) -> Tensor:
+    """Resize bilinearly, in float32, as the network's output is for its losses."""
     return functional.interpolate(value.float(), size=size, mode="bilinear", align_corners=False)

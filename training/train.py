@@ -88,7 +88,10 @@ def build_loader(trainer: Trainer) -> DataLoader[Example]:
     def maker(style_from: str | None) -> ExampleMaker:
         style = None if style_from is None else StyleMixer(used[style_from], config.style)
         depth = config.model.network.depth
-        return ExampleMaker(config.augment, config.targets, depth, CITYSCAPES, style)
+        keep_plain = config.self_training is not None
+        return ExampleMaker(
+            config.augment, config.targets, depth, CITYSCAPES, style, keep_plain=keep_plain
+        )
 
     mixture = Mixture(
         {

@@ -21,7 +21,7 @@ from training.ema import ExponentialMovingAverage
 from training.examples import batch_targets, normalise
 from training.imagenet import load_imagenet_backbone
 from training.label_groups import STREET_GROUPS
-from training.losses import TASKS, compute_losses
+from training.losses import TASKS, BatchTargets, compute_losses
 from training.optimizer import build_optimizer
 from training.run_state import (
     FILE_NAME,
@@ -30,6 +30,7 @@ from training.run_state import (
     load_run_state,
     save_atomically,
 )
+from training.self_training import pseudo_label
 from training.sync_norm import synchronise_norms
 from training.task_weights import TaskWeights
 
@@ -87,7 +88,7 @@ class Trainer:
             output: ModelOutput = self.parallel(images)
         losses = compute_losses(
             output,
-            batch_targets(batch),
+            self._targets(batch),
             self.config.loss,
             STREET_GROUPS,
             CITYSCAPES.ignore_label,
@@ -96,6 +97,14 @@ class Trainer:
         if self.task_weights is None:
             return torch.stack(list(losses.values())).sum(), losses
         return self.task_weights(losses, 1 / self.collective.world_size), losses
+
+    def _targets(self, batch: Example) -> BatchTargets:
+        targets, config = batch_targets(batch), self.config.self_training
+        if config is None or self.step < config.start:
+            return targets
+        assert self.ema is not None  # the configuration's check
+        plain = normalise(batch["plain_image"], self.config.model.input)
+        return pseudo_label(targets, plain, self.ema.network, config, CITYSCAPES.ignore_label)
 
     def resume(self) -> None:
         """Go on from the saved state, if there is one.

@@ -13,9 +13,9 @@ from training.augment import (
     AugmentConfig,
     View,
     apply_view,
-    augment,
     draw_view,
     erode_valid,
+    random_view,
     vary_color,
 )
 from training.datasets.sample import Sample
@@ -41,7 +41,7 @@ def coded_sample() -> Sample:
 @settings(max_examples=100, deadline=None)
 def test_labels_and_depth_can_never_move_apart(seed, crop):
     config = AugmentConfig(crop=crop, scale=(0.5, 3.0), hole_erosion=0)
-    view = augment(coded_sample(), config, np.random.default_rng(seed))
+    view = random_view(coded_sample(), config, np.random.default_rng(seed))
     assert view.image.shape == (*crop, 3)
     inside = view.panoptic >= 0
     rows, columns = np.divmod(view.panoptic[inside], 1000)
@@ -56,7 +56,7 @@ def test_labels_and_depth_can_never_move_apart(seed, crop):
 def test_the_image_moves_with_the_labels(seed):
     # At scale 1 no pixel is blended: the image must agree exactly.
     config = AugmentConfig(crop=(64, 64), scale=(1.0, 1.0), hole_erosion=0)
-    view = augment(coded_sample(), config, np.random.default_rng(seed))
+    view = random_view(coded_sample(), config, np.random.default_rng(seed))
     inside = view.panoptic >= 0
     rows, columns = np.divmod(view.panoptic[inside], 1000)
     np.testing.assert_array_equal(view.image[inside][:, 0], rows)
@@ -68,7 +68,7 @@ def test_the_image_moves_with_the_labels(seed):
 @settings(max_examples=60, deadline=None)
 def test_the_enlarged_image_stays_within_a_pixel_of_the_labels(seed):
     config = AugmentConfig(crop=(32, 32), scale=(1.0, 3.0), hole_erosion=0)
-    view = augment(coded_sample(), config, np.random.default_rng(seed))
+    view = random_view(coded_sample(), config, np.random.default_rng(seed))
     rows, columns = np.divmod(view.panoptic, 1000)
     inside = (view.panoptic >= 0) & (rows > 0) & (columns > 0)
     assert abs(view.image[..., 0].astype(int) - rows)[inside].max(initial=0) <= 1
@@ -101,7 +101,7 @@ def test_depth_stays_metric_and_the_focal_length_follows():
 
 def test_absent_labels_stay_absent():
     sample = Sample(np.zeros((40, 40, 3), np.uint8), None, None, None, None, "bare")
-    view = augment(sample, AugmentConfig(crop=(32, 32)), np.random.default_rng(0))
+    view = random_view(sample, AugmentConfig(crop=(32, 32)), np.random.default_rng(0))
     assert (view.semantic, view.panoptic, view.depth, view.focal_length) == (None,) * 4
 
 

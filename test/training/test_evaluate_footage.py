@@ -10,7 +10,9 @@ import pytest
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.predictor import Prediction
 from depthlab_core.segments import compute_segments
-from training.evaluate_footage import FootageError, FootageEvaluation, main, read_footage
+from training.datasets.footage import Footage, read_footage
+from training.datasets.sample import DatasetError
+from training.evaluate_footage import FootageEvaluation, main
 
 FOCAL = 100.0
 ROAD, PERSON, CAR = 0, 11, 13
@@ -89,6 +91,17 @@ def test_a_video_has_its_own_rate(tmp_path):
     assert [round(float(image.mean()), -1) for image, _ in frames] == [0, 120, 240]
 
 
+def test_every_so_many_frames_are_a_dataset_without_labels(tmp_path):
+    for number in range(5):
+        image = np.full((8, 9, 3), 10 * number, np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+    footage = Footage(tmp_path, every=2)
+    assert [int(footage[index].image.mean()) for index in range(len(footage))] == [0, 20, 40]
+    sample = footage[1]
+    assert sample.name == f"{tmp_path.name}_000002"
+    assert sample.semantic is sample.panoptic is sample.depth is sample.focal_length is None
+
+
 @pytest.mark.parametrize("name", ["absent.mp4", "empty", "broken"])
 def test_footage_that_cannot_be_read_is_named(tmp_path, name):
     path = tmp_path / name
@@ -96,7 +109,7 @@ def test_footage_that_cannot_be_read_is_named(tmp_path, name):
         path.mkdir()
     if name == "broken":
         (path / "x.jpg").write_bytes(b"no image")
-    with pytest.raises(FootageError, match=name):
+    with pytest.raises(DatasetError, match=name):
         list(read_footage(path))
 
 

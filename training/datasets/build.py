@@ -8,6 +8,7 @@ from training.datasets.camvid import CamVid
 from training.datasets.cityscapes_dvps import CityscapesDvps
 from training.datasets.cityscapes_layout import CityscapesLayout
 from training.datasets.drawn_streets import FRAMES_TOGETHER, DrawnStreets
+from training.datasets.footage import Footage
 from training.datasets.kitti_2015 import Kitti2015
 from training.datasets.kitti_depth import KittiDepth
 from training.datasets.lidar_frames import LidarFrames
@@ -46,6 +47,8 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
         dataset = KittiDepth(config.folder(name), config.split)
     elif config.kind == "lidar":
         dataset = LidarFrames(config.folder(name))
+    elif config.kind == "footage":
+        dataset = Footage(config.folder(name), config.every)
     else:
         dataset = DrawnStreets(config.split, config.frames, config.size, config.seed)
     if config.max_width is not None or config.keep_in_memory:
