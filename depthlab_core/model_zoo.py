@@ -58,4 +58,19 @@ LITE0 = ModelConfig(
 )
 """EfficientNet-Lite0 and depthwise-separable decoders: about 4 M parameters, for CPUs."""
 
-MODELS: dict[str, ModelConfig] = {model.name: model for model in (R52, LITE0)}
+R50_LIGHT = ModelConfig(
+    name="r50_light",
+    network=NetworkConfig(
+        backbone="resnet52",
+        semantic=DecoderConfig(separable=True),
+        instance=DecoderConfig(channels=128, head_channels=32, separable=True),
+        depth_decoder=DecoderConfig(channels=128, head_channels=64, separable=True),
+        depth=DepthConfig(output="log", canonical_focal_length=500.0, mask_undefined=True),
+    ),
+    input=InputConfig(size=(512, 1024)),
+    postprocess=PostprocessConfig(thing_area=256, area_size=(1024, 2048), resize="direct"),
+    lowest_precision="bf16",
+)
+"""The original's encoder and depthwise-separable decoders: 33.2 M parameters, for GPUs."""
+
+MODELS: dict[str, ModelConfig] = {model.name: model for model in (R52, LITE0, R50_LIGHT)}

@@ -14,6 +14,7 @@ from depthlab_core.config import (
     PostprocessConfig,
 )
 from depthlab_core.model_zoo import LITE0, MODELS
+from depthlab_core.network import build_network
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
@@ -74,3 +75,9 @@ def test_areas_follow_the_image_only_where_asked() -> None:
     assert scaled.stuff_area_at(1024, 2048) == 2048
     assert scaled.stuff_area_at(512, 1024) == 512
     assert scaled.thing_area_at(512, 1024) == 16
+
+
+def test_the_light_models_are_small_enough_to_be_shipped() -> None:
+    for name, largest in (("lite0", 4_000_000), ("r50_light", 35_000_000)):
+        count = sum(parameter.numel() for parameter in build_network(name).parameters())
+        assert 0.9 * largest < count < largest
