@@ -60,7 +60,8 @@ class Ablation:
         axes: Settings by the name of what they are of; a setting is a list of overrides
             ``a.b=value``. Every combination is tried.
         seeds: Values of ``loop.seed``.
-        figures: Columns of the table, figures of ``training.evaluate``.
+        figures: Columns of the table, figures of ``training.evaluate`` on the streets, or with
+            ``NAME:`` before it on another dataset of the configuration.
     """
 
     config: dict[str, Any]
@@ -116,15 +117,16 @@ def draw_streets(streets: Streets, root: Path, workers: int = 1) -> None:
             subprocess.run(command, check=True)
 
 
-def run(ablation: Ablation, combination: Sequence[str], seed: int, out: Path) -> Path:
+def run(
+    ablation: Ablation, combination: Sequence[str], seed: int, out: Path
+) -> dict[str, float] | None:
     """Train and evaluate one combination with one seed, unless it is done already.
 
     Returns:
-        The file of its figures; a run that failed has none.
+        Its figures; None of a run that failed.
     """
     folder = run_folder(out, combination, seed)
-    figures = folder / FOLDER / DATASET / FIGURES
-    if not figures.exists():
+    if not (folder / FOLDER / DATASET / FIGURES).exists():
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "run.yaml"
         config.write_text(yaml.safe_dump(ablation.config, sort_keys=False), encoding="utf-8")
@@ -139,9 +141,24 @@ def run(ablation: Ablation, combination: Sequence[str], seed: int, out: Path) ->
             command += ["--set", override]
         with (folder / "output.txt").open("w", encoding="utf-8") as output:
             subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
-    state = "done" if figures.exists() else f"failed, see {folder / 'output.txt'}"
+    figures = figures_of(folder)
+    state = f"failed, see {folder / 'output.txt'}" if figures is None else "done"
     print(f"{' / '.join(combination)}, seed {seed}: {state}", flush=True)
     return figures
+
+
+def figures_of(folder: Path) -> dict[str, float] | None:
+    """Read the figures of a run, those of other datasets than the streets as ``NAME:FIGURE``.
+
+    Returns:
+        None if it has none.
+    """
+    figures: dict[str, float] = {}
+    for path in (folder / FOLDER).glob(f"*/{FIGURES}"):
+        prefix = "" if path.parent.name == DATASET else f"{path.parent.name}:"
+        values = json.loads(path.read_text(encoding="utf-8"))
+        figures |= {prefix + name: value for name, value in values.items()}
+    return figures or None
 
 
 def run_folder(out: Path, combination: Sequence[str], seed: int) -> Path:
@@ -174,7 +191,8 @@ def _values(name: str, runs: Sequence[Mapping[str, float]]) -> list[float]:
 
 def _best(name: str, cells: Sequence[list[dict[str, float]]] | Any) -> float | None:
     means = [statistics.mean(_values(name, runs)) for runs in cells if _values(name, runs)]
-    choose = min if name.split("/")[0] in _SMALLER_IS_BETTER else max
+    figure = name.rpartition(":")[2].split("/")[0]
+    choose = min if figure in _SMALLER_IS_BETTER else max
     return choose(means, default=None)
 
 
@@ -206,17 +224,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Seeds outermost: a table of fewer seeds is there early.
     jobs = [(c, seed) for seed in ablation.seeds for c in ablation.combinations()]
     with ThreadPoolExecutor(options.jobs) as executor:
-        paths = list(executor.map(lambda job: run(ablation, job[0], job[1], options.out), jobs))
+        results = list(executor.map(lambda job: run(ablation, job[0], job[1], options.out), jobs))
     figures: dict[tuple[str, ...], list[dict[str, float]]] = {
         combination: [] for combination in ablation.combinations()
     }
-    for (combination, _), path in zip(jobs, paths, strict=True):
-        if path.exists():
-            figures[combination].append(json.loads(path.read_text(encoding="utf-8")))
+    for (combination, _), result in zip(jobs, results, strict=True):
+        if result is not None:
+            figures[combination].append(result)
     text = table(ablation, figures)
     (options.out / "table.md").write_text(text, encoding="utf-8")
     print(text)
-    return 0 if all(path.exists() for path in paths) else 1
+    return 1 if None in results else 0
 
 
 if __name__ == "__main__":

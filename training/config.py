@@ -34,6 +34,7 @@ class DatasetConfig:
         root: Its folder, or the video; None: what has the dataset's name in ``$DEPTHLAB_DATA``.
         split: Which part to train on.
         weight: Share of the examples; 0 leaves the dataset out.
+        validate: Whether the final report is about it although its weight is 0.
         semantic, panoptic, depth: Whether its labels of that kind are used.
         frames, size, seed: For ``streets``: how many frames, their height and width in pixels,
             and which towns.
@@ -59,6 +60,7 @@ class DatasetConfig:
     root: str | None = None
     split: str = "train"
     weight: float = 1.0
+    validate: bool = False
     semantic: bool = True
     panoptic: bool = True
     depth: bool = True

@@ -32,7 +32,7 @@ def report_run(trainer: Trainer, board: Board) -> None:
         return
     model = current_model(trainer)
     for name, config in trainer.config.datasets.items():
-        if config.weight == 0:
+        if config.weight == 0 and not config.validate:
             continue
         try:
             dataset = build_dataset(name, _validation(config))

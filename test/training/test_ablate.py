@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.ablate import Ablation, load_ablation, main, run_folder, table
+from training.ablate import Ablation, figures_of, load_ablation, main, run_folder, table
 from training.config import ConfigError
 from training.config_file import load_config
 
@@ -62,6 +62,22 @@ def test_the_table_shows_mean_and_spread_and_marks_the_best():
         "| A | X | **0.200** ± 0.141 | 0.600 ± 0.141 |",
         "| B | X | 0.250 ± 0.000 | **0.800** ± 0.000 |",
     ]
+
+
+def test_figures_of_other_datasets_have_their_name_before_them(tmp_path):
+    for name, value in (("streets", 0.1), ("real", 0.7)):
+        path = tmp_path / "report" / name / "figures.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"abs_rel": value, "miou": 1 - value}))
+    assert figures_of(tmp_path) == {
+        "abs_rel": 0.1,
+        "miou": 0.9,
+        "real:abs_rel": 0.7,
+        "real:miou": pytest.approx(0.3),
+    }
+    assert figures_of(tmp_path / "elsewhere") is None
+    runs = {("A", "X"): [{"real:abs_rel": 0.1}], ("B", "X"): [{"real:abs_rel": 0.2}]}
+    assert "| A | X | **0.100** |" in table(ablation(("real:abs_rel",), (0,)), runs)
 
 
 def test_runs_that_failed_are_told():
