@@ -39,6 +39,9 @@ _SECTIONS: dict[str, type[Any]] = {
     "self_training": SelfTrainingConfig,
 }
 
+_OPTIONAL = ("self_training",)
+"""Sections that may be none."""
+
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a configuration file.
@@ -99,7 +102,7 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
         sections = {
             key: dataclass_from_dict(cls, data[key], key)
             for key, cls in _SECTIONS.items()
-            if key in data
+            if key in data and not (data[key] is None and key in _OPTIONAL)
         }
         config = TrainConfig(
             model=dataclass_from_dict(
