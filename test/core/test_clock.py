@@ -25,6 +25,8 @@ class FakeEvent:
 
 
 class FakeStream:
+    """Takes events as they come."""
+
     def record_event(self, event: FakeEvent) -> FakeEvent:
         return event
 

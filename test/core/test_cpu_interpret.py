@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -14,11 +15,20 @@ import torch.nn.functional as F
 from benchmarks.scenes import street_scene
 from depthlab_core import CITYSCAPES
 from depthlab_core.config import PostprocessConfig
-from depthlab_core.cpu import bilinear, centers, compiled, grouping, semantics, statistics, tint
+from depthlab_core.cpu import (
+    bilinear,
+    cells,
+    centers,
+    compiled,
+    grouping,
+    semantics,
+    statistics,
+    tint,
+)
 from depthlab_core.cpu.bilinear import resize_plane, taps
 from depthlab_core.cpu.centers import find_instance_centers_on_cpu
 from depthlab_core.cpu.compiled import kernel, row_bands
-from depthlab_core.cpu.grouping import group_pixels_on_cpu
+from depthlab_core.cpu.grouping import Runs, group_pixels_on_cpu
 from depthlab_core.cpu.interpret import interpret_on_cpu
 from depthlab_core.cpu.semantics import label_pixels
 from depthlab_core.postprocess import find_instance_centers, group_pixels
@@ -99,6 +109,17 @@ def test_centers(top_k: int | None, levels: int) -> None:
     np.testing.assert_array_equal(got, expected.numpy())
 
 
+def pixels_of(runs: Runs, width: int) -> np.ndarray:
+    """Return the pairs of a band of rows, pixel by pixel."""
+    rows = []
+    for first, end in pairwise(runs.starts):
+        lengths = np.diff(runs.ends[first:end], prepend=0)
+        assert (lengths > 0).all()
+        rows.append(np.repeat(runs.pairs[first:end], lengths))
+        assert len(rows[-1]) == width
+    return np.stack(rows)
+
+
 @pytest.mark.parametrize("count", [1, 2, 30, 199, 3000])
 @pytest.mark.parametrize("reach", [3.0, 40.0, 3000.0])
 def test_nearest_centres(count: int, reach: float) -> None:
@@ -112,7 +133,7 @@ def test_nearest_centres(count: int, reach: float) -> None:
     offset[1, 5, 8] = 1e30
     semantic = generator.integers(0, 3, (height, width)).astype(np.uint8)
     is_thing = np.array([True, False, True])
-    got, votes = group_pixels_on_cpu(
+    runs, votes = group_pixels_on_cpu(
         points,
         offset,
         taps(height, height),
@@ -124,7 +145,9 @@ def test_nearest_centres(count: int, reach: float) -> None:
     expected = group_pixels(
         torch.from_numpy(points), torch.from_numpy(offset), torch.from_numpy(is_thing[semantic])
     )
+    got, labels = np.divmod(np.concatenate([pixels_of(band, width) for band in runs]), 3)
     np.testing.assert_array_equal(got, expected.numpy())
+    np.testing.assert_array_equal(labels, semantic)
     pairs = np.zeros((len(points) + 1, 3), np.int64)
     np.add.at(pairs, (got.ravel(), semantic.ravel()), 1)
     np.testing.assert_array_equal(votes.sum(axis=0), pairs)
@@ -158,7 +181,7 @@ def test_kernels_compile_once() -> None:
         interpret_on_cpu(street_scene(*size, centers=count), *size, **plain_options())
     kernels = [
         function
-        for module in (bilinear, centers, grouping, semantics, statistics, tint)
+        for module in (bilinear, cells, centers, grouping, semantics, statistics, tint)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]
