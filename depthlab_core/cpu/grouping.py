@@ -70,10 +70,10 @@ def group_pixels_on_cpu(
     map_ = _Map(points, realms_of(points), cells_of(points, height, width))
 
     def group(first: int, end: int) -> tuple[Runs, npt.NDArray[np.int64]]:
-        *runs, votes = _group_rows(
+        starts, ends, pairs, votes = _group_rows(
             map_, offset, factor, rows, columns, semantic_map, is_thing, first, end
         )
-        return Runs(*runs), votes.reshape(len(points) + 1, len(is_thing))
+        return Runs(starts, ends, pairs), votes.reshape(len(points) + 1, len(is_thing))
 
     runs, votes = zip(*run_in_bands(bands, group), strict=True)
     return list(runs), np.stack(votes)
@@ -98,7 +98,7 @@ def _group_rows(
     starts = np.zeros(end - first + 1, np.int64)
     ends = np.empty(64 * (end - first) + width, np.int32)
     pairs = np.empty(len(ends), np.int32)
-    used = 0
+    used = np.int64(0)  # for a literal 0, numba would compile what it is passed to once more
     # A whole number of words, see _label_runs.
     changes = np.zeros((width + 7) // 8 * 8, np.uint8)
     label_ends = np.empty(width, np.int32)

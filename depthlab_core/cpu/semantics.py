@@ -221,7 +221,7 @@ def _sum_rows(
     sums = np.zeros(count + 1)
     for row in range(len(runs.starts) - 1):
         y = first + row
-        start = 0
+        start = np.int32(0)  # for a literal 0, numba would compile what it is passed to once more
         for run in range(runs.starts[row], runs.starts[row + 1]):
             end, pair = runs.ends[run], runs.pairs[run]
             label, category = pair % len(logits), categories[pair]

@@ -247,7 +247,7 @@ def _quantiles(values: npt.NDArray[np.float32], out: npt.NDArray[np.float64]) ->
         room[used] = values[index]
         used += wanted[np.uint64(keys[index] - lowest) >> shift]
     kept = room[:size]
-    done = 0
+    done = np.int64(0)  # for a literal 0, numba would compile what it is passed to once more
     for position, quantile in enumerate(_QUANTILES):
         rank = int(quantile * last)
         place = rank - skipped[_bin_of(below, rank)]
@@ -255,7 +255,7 @@ def _quantiles(values: npt.NDArray[np.float32], out: npt.NDArray[np.float64]) ->
         done = place
         near = far = float(kept[place])
         if rank < last:
-            far = float(_smallest(kept[place + 1 :]))
+            far = _smallest(kept[place + 1 :])
         out[position] = near + (far - near) * (quantile * last - rank)
 
 
@@ -299,8 +299,8 @@ def _select(values: npt.NDArray[np.float32], place: int, first: int) -> None:
 
 
 @kernel
-def _smallest(values: npt.NDArray[np.float32]) -> np.float32:
-    smallest = np.float32(np.inf)
+def _smallest(values: npt.NDArray[np.float32]) -> float:
+    smallest = np.inf
     for index in range(len(values)):
         if values[index] < smallest:
             smallest = values[index]
