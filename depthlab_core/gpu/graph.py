@@ -31,27 +31,27 @@ class Graphs:
             function: Must neither wait for the device nor answer by anything but its argument.
         """
         self._function = function
-        self._graphs: OrderedDict[tuple[torch.Size, tuple[int, ...]], _Graph] = OrderedDict()
+        self._graphs: OrderedDict[torch.Size, _Graph] = OrderedDict()
 
     def __call__(self, x: Tensor) -> ModelOutput:
         """Return the function's answer, which is valid until the next call.
 
         Args:
-            x: On a GPU.
+            x: ``(B, C, H, W)`` on a GPU; it is copied to where the graph reads it.
         """
-        key = (x.shape, x.stride())
-        if key not in self._graphs:
+        if x.shape not in self._graphs:
             while len(self._graphs) >= _KEPT:
                 self._graphs.popitem(last=False)
             with torch.cuda.device(x.device):
-                self._graphs[key] = _Graph(self._function, x)
-        self._graphs.move_to_end(key)
-        return self._graphs[key](x)
+                self._graphs[x.shape] = _Graph(self._function, x)
+        self._graphs.move_to_end(x.shape)
+        return self._graphs[x.shape](x)
 
 
 class _Graph:
     def __init__(self, function: Callable[[Tensor], ModelOutput], example: Tensor) -> None:
-        self._input = example.clone()
+        # With strides of its own: those of a batch of one are arbitrary, and compilers mind them.
+        self._input = example.clone(memory_format=torch.channels_last)
         current = torch.cuda.current_stream(example.device)
         aside = torch.cuda.Stream(example.device)  # type: ignore[no-untyped-call]
         aside.wait_stream(current)

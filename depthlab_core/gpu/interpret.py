@@ -68,6 +68,9 @@ class GpuInterpreter:
 
     There is room for a number of centres, since distances to all of it are computed. An image with
     more of them is worked on a second time; the room stays as large from then on.
+
+    Attributes:
+        room: Centres that there is room for now.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -77,7 +80,7 @@ class GpuInterpreter:
             device: Of the network's output.
         """
         self._download = Download(device)
-        self._room = _ROOM
+        self.room = _ROOM
 
     def __call__(
         self,
@@ -103,7 +106,6 @@ class GpuInterpreter:
         """
         tables = tables_of(labels, output.depth.device)
         while True:
-            room = self._room
             answer = interpret_on_device(
                 output,
                 height,
@@ -113,15 +115,14 @@ class GpuInterpreter:
                 postprocess=postprocess,
                 depth_scale=depth_scale,
                 mask_undefined=mask_undefined,
-                room=room,
+                room=self.room,
             )
             table, counts, panoptic_map, depth, ids, id_map, semantic_map = self._download(answer)
             centers, segments = counts.tolist()
-            if centers <= room:
+            if centers <= self.room:
                 break
-            while room < centers:
-                room *= 2
-            self._room = room
+            while self.room < centers:
+                self.room *= 2
         rows = table[:segments]
         measured = SegmentTable(
             panoptic_id=ids[:segments],
