@@ -10,10 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import platform
 import resource
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ import torch
 from benchmarks import stages
 from benchmarks.clock import in_turns
 from benchmarks.gpu import bench_gpu
+from benchmarks.machine import machine
 from depthlab_core import ModelOutput, build_network
 from depthlab_core.engine import choose_engine
 
@@ -138,30 +136,6 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"peak memory {results['peak_memory_mib']} MiB; all of it in {options.out}")
-
-
-def machine() -> dict[str, Any]:
-    """Describe what the figures belong to."""
-    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    fields = {}
-    for line in cpuinfo.splitlines():
-        name, _, value = line.partition(":")
-        fields[name.strip()] = value.strip()
-    flags = set(fields.get("flags", "").split())
-    return {
-        "cpu": fields.get("model name", platform.machine()),
-        "threads": torch.get_num_threads(),
-        "bf16": sorted(flags & {"amx_bf16", "avx512_bf16"}),
-        "torch": torch.__version__,
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str:
-    if shutil.which("git") is None:
-        return ""
-    command = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 if __name__ == "__main__":
