@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """``make bench``: ours against the plain forms, in one run, into ``out/bench.json`` and a table.
 
-Equality of all labels is asserted before anything is timed.
+Equality of all labels is asserted before anything is timed. Where there is a GPU, rows that begin
+with "gpu" follow. Without ROS: ``python -m benchmarks.bench --no-node``.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
-import platform
 import resource
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ import torch
 
 from benchmarks import stages
 from benchmarks.clock import in_turns
-from benchmarks.node_bench import bench_node
+from benchmarks.gpu import bench_gpu
+from benchmarks.machine import machine
 from depthlab_core import ModelOutput, build_network
 from depthlab_core.engine import choose_engine
 
 SIZES = ((512, 256), (1024, 512), (2048, 1024))
 """Width and height."""
 CENTERS = (10, 50, 200)
+_TIMES = ("min", "p50", "p95")
 
 
 def bench_network(name: str, width: int, height: int, rounds: int) -> dict[str, Any]:
@@ -41,7 +43,10 @@ def bench_network(name: str, width: int, height: int, rounds: int) -> dict[str, 
         return result
 
     rivals["eager fp32"] = eager
-    for backend, precision in (("torch", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")):
+    engines = [("torch", "fp32")]
+    if importlib.util.find_spec("openvino") is not None:
+        engines += [("openvino", "fp32"), ("openvino", "bf16")]
+    for backend, precision in engines:
         engine = choose_engine(
             network,
             torch.device("cpu"),
@@ -51,6 +56,39 @@ def bench_network(name: str, width: int, height: int, rounds: int) -> dict[str, 
         )
         rivals[f"{backend} {precision}"] = lambda engine=engine: engine(x)  # type: ignore[misc]
     return in_turns(rivals, rounds)
+
+
+def bench_cpu(
+    networks: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    rounds: int,
+    record: Callable[[str, stages.Times], None],
+) -> None:
+    """All that is done to an image, on the CPU.
+
+    Args:
+        networks: Names of models.
+        sizes: Width and height of images.
+        rounds: Timed runs of each rival.
+        record: Takes the title and the times of each comparison.
+    """
+    for width, height in sizes:
+        size = f"{width}x{height}"
+        record(f"input {size}", stages.bench_input(width, height, rounds))
+        record(f"labels {size}", stages.bench_labels(width, height, rounds))
+        record(f"overlay {size}", stages.bench_overlay(width, height, rounds))
+        for count in CENTERS:
+            few = max(rounds // 3, 1)
+            for stage, bench in (
+                ("centres", stages.bench_centers),
+                ("grouping", stages.bench_grouping),
+                ("segments", stages.bench_interpretation),
+            ):
+                record(f"{stage} {size} K={count}", bench(width, height, count, few))
+        for name in networks:
+            # The original takes seconds for an image.
+            runs = rounds if name == "lite0" else max(rounds // 5, 1)
+            record(f"{name} {size}", bench_network(name, width, height, runs))
 
 
 def main() -> None:
@@ -64,64 +102,40 @@ def main() -> None:
     parser.add_argument("--networks", nargs="*", default=["lite0", "r52"])
     parser.add_argument("--node-frames", type=int, default=100, help="frames a figure; 0: none")
     parser.add_argument("--memory-frames", type=int, default=2000, help="0: no memory over time")
+    parser.add_argument("--no-node", action="store_true", help="nothing that needs ROS")
+    parser.add_argument("--no-cpu", action="store_true", help="of the rest, what runs on a GPU")
     options = parser.parse_args()
 
     results: dict[str, Any] = {"machine": machine(), "rounds": options.rounds}
     print(json.dumps(results["machine"]))
 
-    def record(title: str, times: dict[str, Any]) -> None:
+    def record(title: str, times: stages.Times) -> None:
         results[title] = times
         yardstick = next(iter(times.values()))["p50"]
         for name, t in times.items():
+            more = "  ".join(f"{key} {value:g}" for key, value in t.items() if key not in _TIMES)
             print(
                 f"{title:<28.28} {name:<24.24} {t['p50']:>8.1f} {t['p95']:>8.1f} "
-                f"{yardstick / t['p50']:>6.1f}x",
+                f"{yardstick / t['p50']:>6.1f}x  {more}".rstrip(),
                 flush=True,
             )
 
     print(f"{'':<28} {'':<24} {'p50 ms':>8} {'p95 ms':>8} {'':>7}")
-    for width, height in (size for size in SIZES if size[0] <= options.largest):
-        size = f"{width}x{height}"
-        record(f"input {size}", stages.bench_input(width, height, options.rounds))
-        record(f"labels {size}", stages.bench_labels(width, height, options.rounds))
-        record(f"overlay {size}", stages.bench_overlay(width, height, options.rounds))
-        for count in CENTERS:
-            few = max(options.rounds // 3, 1)
-            for stage, bench in (
-                ("centres", stages.bench_centers),
-                ("grouping", stages.bench_grouping),
-                ("segments", stages.bench_interpretation),
-            ):
-                record(f"{stage} {size} K={count}", bench(width, height, count, few))
-        for name in options.networks:
-            # The original takes seconds for an image.
-            rounds = options.rounds if name == "lite0" else max(options.rounds // 5, 1)
-            record(f"{name} {size}", bench_network(name, width, height, rounds))
-    results["node"] = bench_node(options.node_frames, options.memory_frames)
+    sizes = [size for size in SIZES if size[0] <= options.largest]
+    if not options.no_cpu:
+        bench_cpu(options.networks, sizes, options.rounds, record)
+    if torch.cuda.is_available() and sizes:
+        gpu = torch.device("cuda")
+        results["gpu"] = bench_gpu(options.networks, sizes, CENTERS, options.rounds, record, gpu)
+    if not options.no_node:
+        # Here, because it needs ROS.
+        from benchmarks.node_bench import bench_node
+
+        results["node"] = bench_node(options.node_frames, options.memory_frames)
     results["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"peak memory {results['peak_memory_mib']} MiB; all of it in {options.out}")
-
-
-def machine() -> dict[str, Any]:
-    """Describe what the figures belong to."""
-    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    fields = {}
-    for line in cpuinfo.splitlines():
-        name, _, value = line.partition(":")
-        fields[name.strip()] = value.strip()
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    flags = set(fields.get("flags", "").split())
-    return {
-        "cpu": fields.get("model name", platform.machine()),
-        "threads": torch.get_num_threads(),
-        "bf16": sorted(flags & {"amx_bf16", "avx512_bf16"}),
-        "torch": torch.__version__,
-        "commit": commit.stdout.strip(),
-    }
 
 
 if __name__ == "__main__":

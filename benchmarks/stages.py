@@ -117,7 +117,7 @@ def bench_grouping(width: int, height: int, centers: int, rounds: int) -> Times:
             rows,
             columns,
             labels,
-            probability.copy(),  # is written to
+            probability,
             heatmap,
             points.contiguous().numpy(),
             depth,

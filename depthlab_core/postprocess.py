@@ -130,13 +130,13 @@ def panoptic_labels(
     """
     categories = torch.arange(votes.shape[1], dtype=torch.int32, device=votes.device)
     is_pasted = ~is_thing & (votes[0] >= stuff_area)
-    stuff = torch.where(is_pasted, categories * label_divisor, VOID)
+    stuff = (categories * label_divisor).masked_fill(~is_pasted, VOID)
     majority = votes[1:].argmax(dim=1).to(torch.int32)
     # An id without a pixel (its centre was nearest to nothing) must not be counted.
     is_present = votes[1:].sum(dim=1) > 0
     is_of = (majority[:, None] == categories) & is_present[:, None]
     counter = (is_of.cumsum(dim=0, dtype=torch.int32) * is_of).sum(dim=1, dtype=torch.int32)
-    things = torch.where(is_present, majority * label_divisor + counter, VOID)
+    things = (majority * label_divisor + counter).masked_fill(~is_present, VOID)
     return torch.cat([stuff[None], things[:, None].expand(-1, len(categories))])
 
 

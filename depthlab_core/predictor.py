@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,13 +12,15 @@ import numpy.typing as npt
 import torch
 
 from depthlab_core.checkpoint import Checkpoint, load_checkpoint
+from depthlab_core.clock import StageClock
 from depthlab_core.config import ModelConfig, PostprocessConfig
 from depthlab_core.depth import focal_length_from_fov, metric_scale
 from depthlab_core.device_input import DeviceInput
 from depthlab_core.engine import choose_engine
+from depthlab_core.gpu.interpret import GpuInterpreter
 from depthlab_core.ground import GroundFit, fit_ground
 from depthlab_core.ground_scale import GroundScaler
-from depthlab_core.interpret import Interpretation, interpret
+from depthlab_core.interpret import Interpretation
 from depthlab_core.labels import LabelSet
 from depthlab_core.preprocess import (
     ImageGeometry,
@@ -186,13 +187,13 @@ class DepthLab:
             raise ValueError(
                 f"focal_length: got {focal_length}, expected a positive number of pixels"
             )
-        clock = _Clock(self.device)
+        clock = StageClock(self.device)
         geometry = input_geometry(height, width, self.config.input)
         with torch.inference_mode():
             tensor = self._to_input(image, geometry)
-            clock.lap("preprocess")
+            clock.queued("preprocess")
             output = self._engine(tensor)
-            clock.lap("network")
+            clock.queued("network")
             if self.postprocess.resize == "reference" and not geometry.is_identity:
                 output = restore(output, geometry.input_height, geometry.input_width)
             found = self._interpret(
@@ -207,9 +208,9 @@ class DepthLab:
                 mask_undefined=self.config.network.depth.mask_undefined,
             )
             found = drop_doubtful_things(found, self.postprocess)
-        clock.lap("postprocess")
+        clock.done("postprocess")
         ground = fit_ground(found.depth, found.semantic_map, self.labels, fx=focal)
-        clock.lap("ground")
+        clock.done("ground")
         prediction = Prediction(
             panoptic_map=found.panoptic_map,
             semantic_map=found.semantic_map,
@@ -258,23 +259,7 @@ def _interpret_on(device: torch.device) -> Callable[..., Interpretation]:
     # Of use on any device: images are drawn on the CPU.
     compile_tint()
     if device.type != "cpu":
-        return interpret
+        return GpuInterpreter(device)
     compile_kernels()
     compile_normalise()
     return interpret_on_cpu
-
-
-class _Clock:
-    """Wall time by stage; on a GPU each lap waits until the stage is through."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.laps: dict[str, float] = {}
-        self._device = device
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self.laps[name] = (now - self._last) * 1e3
-        self._last = now

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from depthlab_core.fold import fold_batch_norms
+from depthlab_core.gpu.graph import Graphs
 from depthlab_core.network import ModelOutput, PanopticDepthLab
-
-_WARM_UP = 3
-"""Runs of a compiled network before its CUDA graph stands."""
 
 
 class TorchEngine:
@@ -48,23 +46,29 @@ class TorchEngine:
         folded = fold_batch_norms(network).to(memory_format=torch.channels_last)
         self._network: Callable[[Tensor], ModelOutput] = folded.to(device)
         if is_compiled:
-            self._network = torch.compile(self._network, mode="reduce-overhead", dynamic=False)
+            self._network = torch.compile(self._network, dynamic=False)
+        self._run: Callable[[Tensor], ModelOutput] = self._forward
+        if is_compiled and device.type == "cuda":
+            self._run = Graphs(self._forward)
 
     def prepare(self, height: int, width: int) -> None:
         """Compile for one input size, if it is to be compiled; eager PyTorch takes any size."""
         if self._is_compiled:
             image = torch.zeros(1, 3, height, width, device=self._device)
-            for _ in range(_WARM_UP):
-                self(image.contiguous(memory_format=torch.channels_last))
+            self(image.contiguous(memory_format=torch.channels_last))
 
     def __call__(self, x: Tensor) -> ModelOutput:
         """Run the network on one normalised image, float32 ``(1, 3, H, W)`` on its device.
 
         A compiled network's answer is only valid until the next call.
         """
-        with (
-            torch.inference_mode(),
-            torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast),
+        with torch.inference_mode():
+            return self._run(x)
+
+    def _forward(self, x: Tensor) -> ModelOutput:
+        # Without its cache: a CUDA graph would read casts of weights that are gone by then.
+        with torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self._autocast, cache_enabled=False
         ):
             output = self._network(x)
         return ModelOutput(*(part.float() for part in output))

@@ -34,11 +34,20 @@ def kernel(function: _Function) -> _Function:
     The cache lies beside the source, or in the user's cache directory where that is read-only, or
     where ``NUMBA_CACHE_DIR`` says. Without any such place, each process compiles anew.
     """
+    return _compiled(function)
+
+
+def reducing_kernel(function: _Function) -> _Function:
+    """Do as ``kernel``; sums in the function may be taken in any order, so on vector units."""
+    return _compiled(function, fastmath={"reassoc"})
+
+
+def _compiled(function: _Function, **options: Any) -> _Function:
     try:
-        return cast(_Function, numba.njit(function, cache=True, nogil=True))
+        return cast(_Function, numba.njit(function, cache=True, nogil=True, **options))
     except RuntimeError as error:
         _log.warning("compiled code will not be cached; set NUMBA_CACHE_DIR (%s)", error)
-        return cast(_Function, numba.njit(function, nogil=True))
+        return cast(_Function, numba.njit(function, nogil=True, **options))
 
 
 def _fused_multiply_add(_context: Any, a: Any, b: Any, c: Any) -> Any:

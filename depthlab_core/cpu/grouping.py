@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact nearest centres of thing pixels, from a short list of candidates for each cell."""
+"""Exact nearest centres of thing pixels, as runs of pixels of one label and one instance."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,32 +10,31 @@ import numpy as np
 import numpy.typing as npt
 
 from depthlab_core.cpu.bilinear import Taps
+from depthlab_core.cpu.cells import Cells, cells_of, realms_of
 from depthlab_core.cpu.compiled import fma, kernel, run_in_bands
 
-_CELL = 32
-"""Pixels along a cell's side."""
-_MARGIN = 128
-"""Pixels that the cells reach beyond the image, where offsets may point to."""
-_SLACK = 1.0
-"""Pixels of distance that a candidate may be further; covers what float32 rounds off."""
 
-
-class Cells(NamedTuple):
-    """For each square of the image, the centres that can be nearest to a point in it.
+class Runs(NamedTuple):
+    """A band of rows as runs of pixels alike, from left to right and from the top.
 
     Attributes:
-        starts: int64 ``(rows * columns + 1,)``; a cell's candidates are ``starts[i]`` to
-            ``starts[i + 1]``.
-        candidates: int32, indices of centres, ascending within a cell.
-        columns: Cells in a row.
-        height, width: Of the image.
+        starts: int64 ``(rows + 1,)``; a row's runs are ``starts[i]`` to ``starts[i + 1]``.
+        ends: int32 ``(R,)``, the column behind a run; the next one starts there.
+        pairs: int32 ``(R,)``, ``instance * C + label``: instance 1 + the index of the nearest
+            centre on things, 0 elsewhere; label of ``C``.
     """
 
     starts: npt.NDArray[np.int64]
-    candidates: npt.NDArray[np.int32]
-    columns: int
-    height: int
-    width: int
+    ends: npt.NDArray[np.int32]
+    pairs: npt.NDArray[np.int32]
+
+
+class _Map(NamedTuple):
+    """Centres, float32 ``(K, 2)``, and where each is the nearest."""
+
+    points: npt.NDArray[np.float32]
+    realms: npt.NDArray[np.float32]
+    cells: Cells
 
 
 def group_pixels_on_cpu(
@@ -47,7 +45,7 @@ def group_pixels_on_cpu(
     semantic_map: npt.NDArray[np.uint8],
     is_thing: npt.NDArray[np.bool_],
     bands: Sequence[tuple[int, int]],
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+) -> tuple[list[Runs], npt.NDArray[np.int64]]:
     """Do what ``postprocess.group_pixels`` does, and count labels by instance.
 
     Args:
@@ -60,8 +58,8 @@ def group_pixels_on_cpu(
         bands: From ``row_bands``.
 
     Returns:
-        int32 ``(H, W)``, 1 + the index of the nearest centre on things, 0 elsewhere; and int64
-        ``(bands, K + 1, C)``, the pixels of each band by instance and label.
+        The pixels of each band; and int64 ``(bands, K + 1, C)``, how many there are by instance
+        and label.
     """
     height, width = semantic_map.shape
     factor = (
@@ -69,73 +67,21 @@ def group_pixels_on_cpu(
         np.float32(width / offset.shape[2]),
     )
     points = centers.astype(np.float32)
-    cells = _cells(points, height, width)
-    instance_map = np.empty((height, width), np.int32)
+    map_ = _Map(points, realms_of(points), cells_of(points, height, width))
 
-    def group(first: int, end: int) -> npt.NDArray[np.int64]:
-        return _group_rows(
-            points,
-            cells,
-            offset,
-            factor,
-            rows,
-            columns,
-            semantic_map,
-            is_thing,
-            first,
-            end,
-            instance_map,
+    def group(first: int, end: int) -> tuple[Runs, npt.NDArray[np.int64]]:
+        starts, ends, pairs, votes = _group_rows(
+            map_, offset, factor, rows, columns, semantic_map, is_thing, first, end
         )
+        return Runs(starts, ends, pairs), votes.reshape(len(points) + 1, len(is_thing))
 
-    return instance_map, np.stack(run_in_bands(bands, group))
-
-
-def _cells(points: npt.NDArray[np.float32], height: int, width: int) -> Cells:
-    cell_rows = -(-(height + 2 * _MARGIN) // _CELL)
-    cell_columns = -(-(width + 2 * _MARGIN) // _CELL)
-    # A point's nearest centre is no further from the middle of the point's cell than the centre
-    # nearest to the middle, plus twice the way from the middle to a corner.
-    reach = _CELL * math.sqrt(2) + _SLACK
-    starts, candidates = _list_candidates(points, cell_rows, cell_columns, np.float32(reach))
-    return Cells(starts, candidates, cell_columns, height, width)
-
-
-@kernel
-def _list_candidates(
-    points: npt.NDArray[np.float32], cell_rows: int, cell_columns: int, reach: np.float32
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    count = len(points)
-    starts = np.zeros(cell_rows * cell_columns + 1, np.int64)
-    candidates = np.empty(4 * len(starts), np.int32)
-    squared = np.empty(count, np.float32)
-    used = 0
-    for row in range(cell_rows):
-        y = np.float32(row * _CELL + _CELL // 2 - _MARGIN)
-        for column in range(cell_columns):
-            x = np.float32(column * _CELL + _CELL // 2 - _MARGIN)
-            smallest = np.float32(np.inf)
-            for k in range(count):
-                dy, dx = y - points[k, 0], x - points[k, 1]
-                squared[k] = dy * dy + dx * dx
-                smallest = min(smallest, squared[k])
-            bound = (np.sqrt(smallest) + reach) ** np.float32(2)
-            if used + count > len(candidates):
-                larger = np.empty(2 * len(candidates) + count, np.int32)
-                for index in range(used):
-                    larger[index] = candidates[index]
-                candidates = larger
-            for k in range(count):
-                if squared[k] <= bound:
-                    candidates[used] = k
-                    used += 1
-            starts[row * cell_columns + column + 1] = used
-    return starts, candidates
+    runs, votes = zip(*run_in_bands(bands, group), strict=True)
+    return list(runs), np.stack(votes)
 
 
 @kernel
 def _group_rows(
-    points: npt.NDArray[np.float32],
-    cells: Cells,
+    map_: _Map,
     offset: npt.NDArray[np.float32],
     factor: tuple[np.float32, np.float32],
     rows: Taps,
@@ -144,20 +90,32 @@ def _group_rows(
     is_thing: npt.NDArray[np.bool_],
     first: int,
     end: int,
-    instance_map: npt.NDArray[np.int32],
-) -> npt.NDArray[np.int64]:
+) -> tuple[
+    npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]
+]:
     width = semantic_map.shape[1]
-    votes = np.zeros((len(points) + 1, len(is_thing)), np.int64)
+    votes = np.zeros((len(map_.points) + 1) * len(is_thing), np.int64)
+    starts = np.zeros(end - first + 1, np.int64)
+    ends = np.empty(64 * (end - first) + width, np.int32)
+    pairs = np.empty(len(ends), np.int32)
+    used = np.int64(0)  # for a literal 0, numba would compile what it is passed to once more
+    # A whole number of words, see _label_runs.
+    changes = np.zeros((width + 7) // 8 * 8, np.uint8)
+    label_ends = np.empty(width, np.int32)
     upper = np.empty((2, width), np.float32)
     lower = np.empty((2, width), np.float32)
     target = np.empty((2, width), np.float32)
     upper_row = -1
     lower_row = -1
     for y in range(first, end):
+        labels = semantic_map[y]
+        count = _label_runs(labels, changes, label_ends)
         things = 0
-        for x in range(width):
-            things += is_thing[semantic_map[y, x]]
-        if things > 0 and len(points) > 0:
+        for run in range(count):
+            things += is_thing[labels[label_ends[run] - 1]]
+        if used + width > len(ends):
+            ends, pairs = _larger(ends, width), _larger(pairs, width)
+        if things > 0 and len(map_.points) > 0:
             # Neighbouring rows share their sources, which are therefore widened once.
             if rows.near[y] != upper_row:
                 upper_row = rows.near[y]
@@ -166,12 +124,53 @@ def _group_rows(
                 lower_row = rows.far[y]
                 _widen(offset, lower_row, columns, lower)
             _point(upper, lower, rows.weight[y], factor, y, target)
-            _find_nearest(points, cells, target, semantic_map[y], is_thing, instance_map[y])
+            used = _split_runs(
+                map_, target, labels, is_thing, label_ends[:count], ends, pairs, used
+            )
         else:
-            for x in range(width):
-                instance_map[y, x] = 0
-        _count(semantic_map[y], instance_map[y], votes)
-    return votes
+            for run in range(count):
+                ends[used + run] = label_ends[run]
+                pairs[used + run] = labels[label_ends[run] - 1]
+            used += count
+        starts[y - first + 1] = used
+        start = 0
+        for run in range(starts[y - first], used):
+            votes[pairs[run]] += ends[run] - start
+            start = ends[run]
+    return starts, ends[:used], pairs[:used], votes
+
+
+@kernel
+def _label_runs(
+    labels: npt.NDArray[np.uint8],
+    changes: npt.NDArray[np.uint8],
+    ends: npt.NDArray[np.int32],
+) -> int:
+    """Write where runs of one label end, and return how many there are.
+
+    ``changes`` is written to: zeros, as many as labels or up to 7 more to a multiple of 8.
+    """
+    last = len(labels) - 1
+    for x in range(last):
+        changes[x] = labels[x] != labels[x + 1]
+    changes[last] = 1
+    count = 0
+    # Most words are all zeros.
+    words = changes.view(np.uint64)
+    for index in range(len(words)):
+        if words[index] != 0:
+            for x in range(8 * index, 8 * index + 8):
+                if changes[x] != 0:
+                    ends[count] = x + 1
+                    count += 1
+    return count
+
+
+@kernel
+def _larger(values: npt.NDArray[np.int32], at_least: int) -> npt.NDArray[np.int32]:
+    larger = np.empty(2 * len(values) + at_least, np.int32)
+    larger[: len(values)] = values
+    return larger
 
 
 @kernel
@@ -207,52 +206,64 @@ def _point(
 
 
 @kernel
-def _find_nearest(
-    points: npt.NDArray[np.float32],
-    cells: Cells,
+def _split_runs(
+    map_: _Map,
     target: npt.NDArray[np.float32],
     labels: npt.NDArray[np.uint8],
     is_thing: npt.NDArray[np.bool_],
-    instances: npt.NDArray[np.int32],
-) -> None:
-    """Write 1 + the index of the centre nearest to each target, the first of equally near ones."""
-    starts, candidates, cell_columns = cells.starts, cells.candidates, cells.columns
-    margin = np.float32(_MARGIN)
-    bottom, right = cells.height + margin, cells.width + margin
-    for column in range(len(labels)):
-        if not is_thing[labels[column]]:
-            instances[column] = 0
-            continue
-        y, x = target[0, column], target[1, column]
-        best = 0
-        smallest = np.float32(np.inf)
-        if -margin <= y < bottom and -margin <= x < right:
-            cell = int(y + margin) // _CELL * cell_columns + int(x + margin) // _CELL
-            for index in range(starts[cell], starts[cell + 1]):
-                k = candidates[index]
-                dy, dx = y - points[k, 0], x - points[k, 1]
-                squared = dy * dy + dx * dx
-                if squared < smallest:
-                    smallest, best = squared, k
-        else:
-            for k in range(len(points)):
-                dy, dx = y - points[k, 0], x - points[k, 1]
-                squared = dy * dy + dx * dx
-                if squared < smallest:
-                    smallest, best = squared, k
-        instances[column] = best + 1
+    label_ends: npt.NDArray[np.int32],
+    ends: npt.NDArray[np.int32],
+    pairs: npt.NDArray[np.int32],
+    used: int,
+) -> int:
+    """Append a row's runs, those of things split by nearest centre; return how many there are."""
+    classes = len(is_thing)
+    nearest = 0
+    start = 0
+    for label_end in label_ends:
+        label = labels[start]
+        pair = np.int32(label)
+        if is_thing[label]:
+            for x in range(start, label_end):
+                # Most pixels point into the realm of their neighbour's centre.
+                dy = target[0, x] - map_.points[nearest, 0]
+                dx = target[1, x] - map_.points[nearest, 1]
+                if not dy * dy + dx * dx < map_.realms[nearest]:
+                    found = _find_nearest(map_.points, map_.cells, target[0, x], target[1, x])
+                    if found != nearest and x > start:
+                        ends[used] = x
+                        pairs[used] = (nearest + 1) * classes + label
+                        used += 1
+                    nearest = found
+            pair = np.int32((nearest + 1) * classes + label)
+        ends[used] = label_end
+        pairs[used] = pair
+        used += 1
+        start = label_end
+    return used
 
 
 @kernel
-def _count(
-    labels: npt.NDArray[np.uint8],
-    instances: npt.NDArray[np.int32],
-    votes: npt.NDArray[np.int64],
-) -> None:
-    # By runs: increments of one number would wait for one another.
-    start = 0
-    for x in range(1, len(labels)):
-        if labels[x] != labels[start] or instances[x] != instances[start]:
-            votes[instances[start], labels[start]] += x - start
-            start = x
-    votes[instances[start], labels[start]] += len(labels) - start
+def _find_nearest(
+    points: npt.NDArray[np.float32], cells: Cells, y: np.float32, x: np.float32
+) -> int:
+    """Return the index of the centre nearest to a point, the first of equally near ones."""
+    margin = np.float32(cells.margin)
+    best = 0
+    smallest = np.float32(np.inf)
+    if -margin <= y < cells.height + margin and -margin <= x < cells.width + margin:
+        row, column = int(y + margin) >> cells.shift, int(x + margin) >> cells.shift
+        cell = row * cells.columns + column
+        for index in range(cells.starts[cell], cells.starts[cell + 1]):
+            k = cells.candidates[index]
+            dy, dx = y - points[k, 0], x - points[k, 1]
+            squared = dy * dy + dx * dx
+            if squared < smallest:
+                smallest, best = squared, k
+    else:
+        for k in range(len(points)):
+            dy, dx = y - points[k, 0], x - points[k, 1]
+            squared = dy * dy + dx * dx
+            if squared < smallest:
+                smallest, best = squared, k
+    return best

@@ -15,7 +15,7 @@ from depthlab_core.cpu.bilinear import Taps, resize_plane, taps
 from depthlab_core.cpu.centers import find_instance_centers_on_cpu
 from depthlab_core.cpu.compiled import row_bands
 from depthlab_core.cpu.grouping import group_pixels_on_cpu
-from depthlab_core.cpu.semantics import label_pixels, move_probability
+from depthlab_core.cpu.semantics import label_pixels, sum_probability
 from depthlab_core.cpu.statistics import Lookup, describe_segments
 from depthlab_core.interpret import Interpretation
 from depthlab_core.labels import CITYSCAPES, VOID, LabelSet
@@ -96,7 +96,7 @@ def find_segments(
         rows: Taps of the rows, ``h`` to ``H``.
         columns: Taps of the columns, ``w`` to ``W``.
         semantic_map: uint8 ``(H, W)``, from ``label_pixels``.
-        probability: float32 ``(H, W)``, likewise; becomes that of the panoptic category.
+        probability: float32 ``(H, W)``, likewise.
         center_heatmap: float32 ``(H, W)``.
         centers: int64 ``(K, 2)``, (y, x).
         depth: float32 ``(H, W)``, metres; becomes the result's.
@@ -106,15 +106,10 @@ def find_segments(
     """
     bands = row_bands(len(depth))
     is_thing = np.array([category.is_thing for category in labels.categories])
-    instance_map, votes = group_pixels_on_cpu(
+    runs, votes = group_pixels_on_cpu(
         centers, offset, rows, columns, semantic_map, is_thing, bands
     )
     table = _tabulate(votes.sum(axis=0), labels, is_thing, stuff_area, mask_undefined)
-    move_probability(
-        probability, logits, rows, columns, semantic_map, instance_map, table.categories
-    )
-    panoptic_map = np.empty(depth.shape, np.int32)
-    id_map = np.empty(depth.shape, np.uint16)
     count = len(table.panoptic_ids)
     areas = np.stack(
         [
@@ -122,25 +117,28 @@ def find_segments(
             for band in votes
         ]
     )
-    found = describe_segments(
-        semantic_map,
-        instance_map,
-        probability,
-        depth,
-        table.lookup,
-        bands,
-        areas,
-        panoptic_map,
-        id_map,
-    )
     area = areas.sum(axis=0)
-    u, v, mean_probability = (found.sums / area[:, None]).T
+    sums = sum_probability(
+        probability,
+        logits,
+        rows,
+        columns,
+        bands,
+        runs,
+        table.categories,
+        table.lookup.segment,
+        count,
+    )
+    panoptic_map = np.empty(depth.shape, np.int32)
+    id_map = np.empty(depth.shape, np.uint16)
+    found = describe_segments(bands, runs, depth, table.lookup, areas, panoptic_map, id_map)
+    u, v = (found.sums / area[:, None]).T
     measured = SegmentTable(
         panoptic_id=table.panoptic_ids,
         area=area,
         box=found.box,
         centroid=np.stack([u, v], axis=1),
-        probability=mean_probability,
+        probability=sums / area,
         peak=center_heatmap[v.astype(int), u.astype(int)],
         depth=found.depth,
         valid=found.valid,

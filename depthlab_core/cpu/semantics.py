@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +12,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from depthlab_core.cpu.bilinear import Taps
-from depthlab_core.cpu.compiled import fma, kernel, row_bands, run_in_bands
+from depthlab_core.cpu.compiled import fma, kernel, reducing_kernel, row_bands, run_in_bands
+from depthlab_core.cpu.grouping import Runs
 
 
 def label_pixels(
@@ -166,64 +167,100 @@ def _exp(x: np.float32) -> np.float32:
     return result
 
 
-def move_probability(
+def sum_probability(
     probability: npt.NDArray[np.float32],
     logits: npt.NDArray[np.float32],
     rows: Taps,
     columns: Taps,
-    semantic_map: npt.NDArray[np.uint8],
-    instance_map: npt.NDArray[np.int32],
+    bands: Sequence[tuple[int, int]],
+    runs: Sequence[Runs],
     categories: npt.NDArray[np.uint8],
-) -> None:
-    """Turn the probability of each pixel's label into that of its instance's category, in place.
+    segments: npt.NDArray[np.uint16],
+    count: int,
+) -> npt.NDArray[np.float64]:
+    """Sum up the probabilities that pixels have of their own panoptic category.
 
     Args:
-        probability: float32 ``(H, W)``, from ``label_pixels``.
+        probability: float32 ``(H, W)``, of each pixel's label, from ``label_pixels``.
         logits: As ``label_pixels`` got them.
         rows: Likewise.
         columns: Likewise.
-        semantic_map: uint8 ``(H, W)``, from ``label_pixels``.
-        instance_map: int32 ``(H, W)``, 0 outside of instances.
+        bands: From ``row_bands``.
+        runs: The pixels of each band.
         categories: uint8 ``(K + 1, C)``, the category of an instance's pixels by their label.
+        segments: uint16 ``(K + 1, C)``, their ``Segment.id``; 0 is void.
+        count: Number of segments.
+
+    Returns:
+        float64 ``(count,)``.
     """
-    run_in_bands(
-        row_bands(len(probability)),
-        lambda first, end: _move_rows(
-            probability,
-            logits,
-            rows,
-            columns,
-            semantic_map,
-            instance_map,
-            categories,
-            first,
-            end,
-        ),
-    )
+    flat = categories.ravel(), segments.ravel()
+    runs_of = dict(zip(bands, runs, strict=True))
+
+    def total(first: int, end: int) -> npt.NDArray[np.float64]:
+        return _sum_rows(
+            probability, logits, rows, columns, runs_of[first, end], *flat, first, count
+        )
+
+    sums: npt.NDArray[np.float64] = np.sum(run_in_bands(bands, total), axis=0)
+    return sums
 
 
 @kernel
-def _move_rows(
+def _sum_rows(
     probability: npt.NDArray[np.float32],
     logits: npt.NDArray[np.float32],
     rows: Taps,
     columns: Taps,
-    semantic_map: npt.NDArray[np.uint8],
-    instance_map: npt.NDArray[np.int32],
+    runs: Runs,
     categories: npt.NDArray[np.uint8],
+    segments: npt.NDArray[np.uint16],
     first: int,
+    count: int,
+) -> npt.NDArray[np.float64]:
+    sums = np.zeros(count + 1)
+    for row in range(len(runs.starts) - 1):
+        y = first + row
+        start = np.int32(0)  # for a literal 0, numba would compile what it is passed to once more
+        for run in range(runs.starts[row], runs.starts[row + 1]):
+            end, pair = runs.ends[run], runs.pairs[run]
+            label, category = pair % len(logits), categories[pair]
+            if category == label:
+                total = _sum(probability[y, start:end])
+            else:
+                total = _sum_moved(
+                    probability[y], logits[label], logits[category], rows, columns, y, start, end
+                )
+            sums[segments[pair]] += total
+            start = end
+    return sums[1:]
+
+
+@reducing_kernel
+def _sum(values: npt.NDArray[np.float32]) -> float:
+    total = 0.0
+    for index in range(len(values)):
+        total += values[index]
+    return total
+
+
+@reducing_kernel
+def _sum_moved(
+    probability: npt.NDArray[np.float32],
+    was: npt.NDArray[np.float32],
+    becomes: npt.NDArray[np.float32],
+    rows: Taps,
+    columns: Taps,
+    y: int,
+    start: int,
     end: int,
-) -> None:
-    for y in range(first, end):
-        for x in range(probability.shape[1]):
-            instance = instance_map[y, x]
-            if instance > 0:
-                label = semantic_map[y, x]
-                category = categories[instance, label]
-                if category != label:
-                    was = _logit(logits[label], rows, columns, y, x)
-                    becomes = _logit(logits[category], rows, columns, y, x)
-                    probability[y, x] *= _exp(becomes - was)
+) -> float:
+    """Sum up the probabilities of another category than that of the highest logit."""
+    total = 0.0
+    for x in range(start, end):
+        difference = _logit(becomes, rows, columns, y, x) - _logit(was, rows, columns, y, x)
+        total += probability[x] * _exp(difference)
+    return total
 
 
 @kernel

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthlab_core.cpu.compiled import kernel, run_in_bands
+from depthlab_core.cpu.compiled import kernel, reducing_kernel, run_in_bands
+from depthlab_core.cpu.grouping import Runs
 
 _QUANTILES = (0.05, 0.5, 0.95)
 _BINS = 2048
-"""Into which a segment's depths are counted before the few that matter are sorted."""
+"""Into which a segment's depths are counted before the few that matter are put in order."""
 
 
 class Lookup(NamedTuple):
@@ -36,7 +37,7 @@ class Statistics(NamedTuple):
 
     Attributes:
         box: int64 ``(N, 4)``: first column and row, last column and row.
-        sums: float64 ``(N, 3)``: of columns, rows and probabilities.
+        sums: float64 ``(N, 2)``: of columns and rows.
         depth: float64 ``(N, 5)``: mean, standard deviation, 0.05, 0.5 and 0.95 quantile, metres;
             NaN where there are no values.
         valid: int64 ``(N,)``, pixels that have a depth.
@@ -49,12 +50,10 @@ class Statistics(NamedTuple):
 
 
 def describe_segments(
-    semantic_map: npt.NDArray[np.uint8],
-    instance_map: npt.NDArray[np.int32],
-    probability: npt.NDArray[np.float32],
+    bands: Sequence[tuple[int, int]],
+    runs: Sequence[Runs],
     depth: npt.NDArray[np.float32],
     lookup: Lookup,
-    bands: Sequence[tuple[int, int]],
     areas: npt.NDArray[np.int64],
     panoptic_map: npt.NDArray[np.int32],
     id_map: npt.NDArray[np.uint16],
@@ -62,13 +61,11 @@ def describe_segments(
     """Write the two maps and measure every segment.
 
     Args:
-        semantic_map: uint8 ``(H, W)``.
-        instance_map: int32 ``(H, W)``.
-        probability: float32 ``(H, W)``, of each pixel's own panoptic category.
+        bands: From ``row_bands``.
+        runs: The pixels of each band.
         depth: float32 ``(H, W)``, metres; becomes NaN where ``lookup`` denies depth. Values that
             are not finite count as unknown.
         lookup: What the pairs of instance and label mean.
-        bands: From ``row_bands``.
         areas: int64 ``(bands, N)``, pixels of each segment in each band.
         panoptic_map: int32 ``(H, W)``, written.
         id_map: uint16 ``(H, W)``, written.
@@ -78,22 +75,14 @@ def describe_segments(
     starts = np.ascontiguousarray(ends - areas)
     values = np.empty(int(areas.sum()), np.float32)
     index_of = {band: index for index, band in enumerate(bands)}
+    flat = Lookup(lookup.panoptic.ravel(), lookup.segment.ravel(), lookup.has_depth.ravel())
 
     def describe(
         first: int, end: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        band = index_of[first, end]
         return _describe_rows(
-            semantic_map,
-            instance_map,
-            probability,
-            depth,
-            lookup,
-            starts[index_of[first, end]],
-            first,
-            end,
-            panoptic_map,
-            id_map,
-            values,
+            runs[band], depth, flat, starts[band], first, panoptic_map, id_map, values
         )
 
     boxes, sums, stops = (
@@ -119,58 +108,59 @@ def _even_shares(weights: npt.NDArray[np.int64], count: int) -> list[tuple[int, 
 
 @kernel
 def _describe_rows(
-    semantic_map: npt.NDArray[np.uint8],
-    instance_map: npt.NDArray[np.int32],
-    probability: npt.NDArray[np.float32],
+    runs: Runs,
     depth: npt.NDArray[np.float32],
     lookup: Lookup,
     starts: npt.NDArray[np.int64],
     first: int,
-    end: int,
     panoptic_map: npt.NDArray[np.int32],
     id_map: npt.NDArray[np.uint16],
     values: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    height, width = semantic_map.shape
+    height, width = depth.shape
     box = np.empty((len(starts), 4), np.int64)
     for row in range(len(starts)):
         box[row, 0], box[row, 1], box[row, 2], box[row, 3] = width, height, -1, -1
-    sums = np.zeros((len(starts), 3), np.float64)
+    sums = np.zeros((len(starts), 2), np.float64)
     stops = starts.copy()
-    for y in range(first, end):
-        x = 0
-        while x < width:
-            # A run of pixels of one segment is summed in registers.
-            label, instance, start = semantic_map[y, x], instance_map[y, x], x
-            while x < width and semantic_map[y, x] == label and instance_map[y, x] == instance:
-                x += 1
-            panoptic = lookup.panoptic[instance, label]
-            segment = lookup.segment[instance, label]
-            for column in range(start, x):
-                panoptic_map[y, column] = panoptic
-                id_map[y, column] = segment
-            if not lookup.has_depth[instance, label]:
-                for column in range(start, x):
-                    depth[y, column] = np.nan
-            if segment > 0:
-                row = segment - 1
-                box[row, 0] = min(box[row, 0], start)
-                box[row, 1] = min(box[row, 1], y)
-                box[row, 2] = max(box[row, 2], x - 1)
-                box[row, 3] = y
-                sums[row, 0] += 0.5 * (start + x - 1) * (x - start)
-                sums[row, 1] += float(y) * (x - start)
-                total = 0.0
-                stop = stops[row]
-                for column in range(start, x):
-                    total += probability[y, column]
-                    metres = depth[y, column]
-                    if np.isfinite(metres):
-                        values[stop] = metres
-                        stop += 1
-                sums[row, 2] += total
-                stops[row] = stop
+    for row in range(len(runs.starts) - 1):
+        y = first + row
+        start = 0
+        for run in range(runs.starts[row], runs.starts[row + 1]):
+            end, pair = runs.ends[run], runs.pairs[run]
+            panoptic_map[y, start:end] = lookup.panoptic[pair]
+            id_map[y, start:end] = lookup.segment[pair]
+            if not lookup.has_depth[pair]:
+                depth[y, start:end] = np.nan
+            if lookup.segment[pair] > 0:
+                index = np.int64(lookup.segment[pair]) - 1
+                box[index, 0] = min(box[index, 0], start)
+                box[index, 1] = min(box[index, 1], y)
+                box[index, 2] = max(box[index, 2], end - 1)
+                box[index, 3] = y
+                sums[index, 0] += 0.5 * (start + end - 1) * (end - start)
+                sums[index, 1] += float(y) * (end - start)
+                if lookup.has_depth[pair]:
+                    stops[index] += _keep_finite(depth[y, start:end], values[stops[index] :])
+            start = end
     return box, sums, stops
+
+
+@kernel
+def _keep_finite(source: npt.NDArray[np.float32], out: npt.NDArray[np.float32]) -> int:
+    """Copy the finite values, and return how many there are."""
+    finite = 0
+    for index in range(len(source)):
+        # Copied first and counted by the way, which runs on vectors: mostly, all are finite.
+        out[index] = source[index]
+        finite += np.isfinite(source[index])
+    if finite < len(source):
+        finite = 0
+        for value in source:
+            if np.isfinite(value):
+                out[finite] = value
+                finite += 1
+    return finite
 
 
 @kernel
@@ -183,26 +173,36 @@ def _depth_statistics(
     out: npt.NDArray[np.float64],
 ) -> None:
     for segment in range(first, end):
-        count = 0
+        start = stop = starts[0, segment]
         for band in range(len(starts)):
-            count += stops[band, segment] - starts[band, segment]
-        if count == 0:
-            continue
-        own = np.empty(count, np.float32)
-        used = 0
-        total = 0.0
-        for band in range(len(starts)):
-            for index in range(starts[band, segment], stops[band, segment]):
-                own[used] = values[index]
-                total += values[index]
-                used += 1
-        mean = total / count
-        squares = 0.0
-        for index in range(count):
-            squares += (own[index] - mean) ** 2
-        out[segment, 0] = mean
-        out[segment, 1] = np.sqrt(squares / count)
-        _quantiles(own, out[segment, 2:])
+            # Where values are missing, those of the next band move up.
+            count = stops[band, segment] - starts[band, segment]
+            if stop < starts[band, segment]:
+                for index in range(count):
+                    values[stop + index] = values[starts[band, segment] + index]
+            stop += count
+        if stop > start:
+            own = values[start:stop]
+            mean = _sum(own) / len(own)
+            out[segment, 0] = mean
+            out[segment, 1] = np.sqrt(_sum_of_squares(own, mean) / len(own))
+            _quantiles(own, out[segment, 2:])
+
+
+@reducing_kernel
+def _sum(values: npt.NDArray[np.float32]) -> float:
+    total = 0.0
+    for index in range(len(values)):
+        total += values[index]
+    return total
+
+
+@reducing_kernel
+def _sum_of_squares(values: npt.NDArray[np.float32], mean: float) -> float:
+    total = 0.0
+    for index in range(len(values)):
+        total += (values[index] - mean) ** 2
+    return total
 
 
 @kernel
@@ -225,7 +225,7 @@ def _quantiles(values: npt.NDArray[np.float32], out: npt.NDArray[np.float64]) ->
     below = np.zeros(_BINS + 1, np.int64)
     for index in range(len(keys)):
         below[(np.uint64(keys[index] - lowest) >> shift) + np.uint64(1)] += 1
-    # Only the values of the bins in which a quantile lies are sorted; what is below is counted.
+    # Only the values of the bins in which a quantile lies are kept; what is below is counted.
     last = len(values) - 1
     wanted = np.zeros(_BINS, np.bool_)
     skipped = np.zeros(_BINS, np.int64)
@@ -240,28 +240,27 @@ def _quantiles(values: npt.NDArray[np.float32], out: npt.NDArray[np.float64]) ->
                 wanted[index] = True
         if wanted[index]:
             size += count
-    kept = np.empty(size, np.float32)
+    # All are written and the wanted ones stay: which ones are, no branch predictor can guess.
+    room = np.empty(size + 1, np.float32)
     used = 0
     for index in range(len(values)):
-        if wanted[np.uint64(keys[index] - lowest) >> shift]:
-            kept[used] = values[index]
-            used += 1
-    if highest > lowest:
-        _sort(kept)
+        room[used] = values[index]
+        used += wanted[np.uint64(keys[index] - lowest) >> shift]
+    kept = room[:size]
+    done = np.int64(0)  # for a literal 0, numba would compile what it is passed to once more
     for position, quantile in enumerate(_QUANTILES):
         rank = int(quantile * last)
-        near = float(_ranked(kept, below, skipped, rank))
-        far = float(_ranked(kept, below, skipped, min(rank + 1, last)))
+        place = rank - skipped[_bin_of(below, rank)]
+        _select(kept, place, done)
+        done = place
+        near = far = float(kept[place])
+        if rank < last:
+            far = _smallest(kept[place + 1 :])
         out[position] = near + (far - near) * (quantile * last - rank)
 
 
 @kernel
-def _ranked(
-    kept: npt.NDArray[np.float32],
-    below: npt.NDArray[np.int64],
-    skipped: npt.NDArray[np.int64],
-    rank: int,
-) -> np.float32:
+def _bin_of(below: npt.NDArray[np.int64], rank: int) -> int:
     low, high = 0, _BINS
     while high - low > 1:
         middle = (low + high) // 2
@@ -269,22 +268,40 @@ def _ranked(
             low = middle
         else:
             high = middle
-    value: np.float32 = kept[rank - skipped[low]]
-    return value
+    return low
 
 
 @kernel
-def _sort(values: npt.NDArray[np.float32]) -> None:
-    """Shellsort with Knuth's gaps: numpy's sort takes numba seconds to compile."""
-    gap = 1
-    while gap < len(values) // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for index in range(gap, len(values)):
-            value = values[index]
-            place = index
-            while place >= gap and values[place - gap] > value:
-                values[place] = values[place - gap]
-                place -= gap
-            values[place] = value
-        gap //= 3
+def _select(values: npt.NDArray[np.float32], place: int, first: int) -> None:
+    """Reorder the values from ``first`` on as if sorted as far as ``place`` is concerned.
+
+    Hoare's selection; numpy's takes numba seconds to compile.
+    """
+    last = len(values) - 1
+    while first < last:
+        pivot = values[(first + last) // 2]
+        low, high = first, last
+        while low <= high:
+            while values[low] < pivot:
+                low += 1
+            while values[high] > pivot:
+                high -= 1
+            if low <= high:
+                values[low], values[high] = values[high], values[low]
+                low += 1
+                high -= 1
+        if place <= high:
+            last = high
+        elif place >= low:
+            first = low
+        else:
+            return
+
+
+@kernel
+def _smallest(values: npt.NDArray[np.float32]) -> float:
+    smallest = np.inf
+    for index in range(len(values)):
+        if values[index] < smallest:
+            smallest = values[index]
+    return smallest

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CPU's post-processing answers what the plain torch form answers."""
+"""The kernels of the CPU's post-processing, each by itself."""
 
-import dataclasses
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -11,26 +11,27 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from benchmarks.scenes import street_scene
-from depthlab_core import CITYSCAPES, Category, LabelSet, ModelOutput
+from depthlab_core import CITYSCAPES
 from depthlab_core.config import PostprocessConfig
-from depthlab_core.cpu import bilinear, centers, compiled, grouping, semantics, statistics, tint
+from depthlab_core.cpu import (
+    bilinear,
+    cells,
+    centers,
+    compiled,
+    grouping,
+    semantics,
+    statistics,
+    tint,
+)
 from depthlab_core.cpu.bilinear import resize_plane, taps
 from depthlab_core.cpu.centers import find_instance_centers_on_cpu
 from depthlab_core.cpu.compiled import kernel, row_bands
-from depthlab_core.cpu.grouping import group_pixels_on_cpu
+from depthlab_core.cpu.grouping import Runs, group_pixels_on_cpu
 from depthlab_core.cpu.interpret import interpret_on_cpu
 from depthlab_core.cpu.semantics import label_pixels
-from depthlab_core.interpret import interpret
 from depthlab_core.postprocess import find_instance_centers, group_pixels
-
-FIVE = LabelSet(
-    "five",
-    tuple(Category(i, f"c{i}", i in (1, 3, 4), (i, i, i), has_depth=i != 2) for i in range(5)),
-)
 
 
 @pytest.fixture(autouse=True)
@@ -40,91 +41,6 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
-
-
-def assert_same_answer(output: ModelOutput, height: int, width: int, **options: Any) -> int:
-    """Compare both forms; return how many segments they found."""
-    options = {
-        "labels": CITYSCAPES,
-        "postprocess": PostprocessConfig(),
-        "depth_scale": 1.7,
-        "mask_undefined": True,
-    } | options
-    expected = interpret(output, height, width, **options)
-    got = interpret_on_cpu(output, height, width, **options)
-    for name in ("panoptic_map", "semantic_map", "id_map", "depth"):
-        ours, plain = getattr(got, name), getattr(expected, name)
-        assert ours.dtype == plain.dtype
-        np.testing.assert_array_equal(ours, plain, err_msg=name)
-    assert len(got.segments) == len(expected.segments)
-    for ours, plain in zip(got.segments, expected.segments, strict=True):
-        for field in dataclasses.fields(plain):
-            a, b = getattr(ours, field.name), getattr(plain, field.name)
-            assert type(a) is type(b)
-            if field.name == "score":
-                assert a == pytest.approx(b, rel=1e-5, abs=1e-6)
-            elif isinstance(b, (float, tuple)):
-                assert a == pytest.approx(b, rel=1e-6, abs=1e-6, nan_ok=True), field.name
-            else:
-                assert a == b, field.name
-    return len(got.segments)
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 50, 199, 200, 201, 400])
-def test_street_scenes(count: int) -> None:
-    segments = assert_same_answer(street_scene(256, 512, centers=count), 256, 512)
-    assert segments > min(count, 150) * 0.7
-
-
-@pytest.mark.parametrize("count", [0, 1, 199, 230])
-def test_street_scenes_of_full_size(count: int) -> None:
-    segments = assert_same_answer(street_scene(1024, 2048, centers=count), 1024, 2048)
-    assert segments > min(count, 150) * 0.7
-
-
-@pytest.mark.parametrize("size", [(512, 1024), (360, 480), (720, 1280), (150, 130), (1024, 2048)])
-def test_grids_of_any_ratio(size: tuple[int, int]) -> None:
-    assert_same_answer(street_scene(256, 512, centers=30, seed=1), *size)
-
-
-@pytest.mark.parametrize("stuff_area", [0, 1, 2048, 10**9])
-def test_stuff_area(stuff_area: int) -> None:
-    config = PostprocessConfig(stuff_area=stuff_area)
-    assert_same_answer(street_scene(128, 256, centers=9), 128, 256, postprocess=config)
-
-
-def test_an_instance_of_several_labels() -> None:
-    # Noise as logits: every instance's pixels have all labels, most of them not the majority's.
-    output = street_scene(128, 256, centers=12)
-    torch.manual_seed(0)
-    noise = torch.randn_like(output.semantic_logits)
-    assert_same_answer(output._replace(semantic_logits=noise), 128, 256)
-
-
-def test_depth_that_is_none() -> None:
-    output = street_scene(128, 256, centers=9)
-    depth = output.depth.clone()
-    depth[..., :20, :] = -1
-    depth[..., 20:22, :9] = math.inf
-    depth[..., 22:24, :9] = math.nan
-    assert_same_answer(output._replace(depth=depth), 128, 256)
-    assert_same_answer(output._replace(depth=-output.depth), 128, 256, mask_undefined=False)
-
-
-@pytest.mark.parametrize("value", [0.1, 7.0])
-def test_depth_that_is_all_the_same(value: float) -> None:
-    output = street_scene(128, 256, centers=9)
-    assert_same_answer(output._replace(depth=torch.full_like(output.depth, value)), 128, 256)
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_memory_formats(memory_format: torch.memory_format) -> None:
-    output = street_scene(128, 256, centers=9)
-    expected = interpret_on_cpu(output, 128, 256, **plain_options())
-    formatted = ModelOutput(*(part.contiguous(memory_format=memory_format) for part in output))
-    got = interpret_on_cpu(formatted, 128, 256, **plain_options())
-    np.testing.assert_array_equal(got.panoptic_map, expected.panoptic_map)
-    np.testing.assert_array_equal(got.depth, expected.depth)
 
 
 def plain_options() -> dict[str, Any]:
@@ -147,39 +63,6 @@ def test_the_number_of_threads_does_not_matter() -> None:
         for one, two in zip(found[0].segments, other.segments, strict=True):
             assert one.depth_median == two.depth_median
             assert one.depth_mean == pytest.approx(two.depth_mean, rel=1e-12)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    height=st.integers(1, 20),
-    width=st.integers(1, 20),
-    factor=st.sampled_from([1, 2, 4]),
-    config=st.builds(
-        PostprocessConfig,
-        center_threshold=st.sampled_from([-0.2, 0.0, 0.1, 0.125, 0.5, 2.0]),
-        nms_kernel=st.sampled_from([1, 3, 7, 9]),
-        top_k=st.none() | st.integers(1, 60),
-        stuff_area=st.sampled_from([0, 1, 9, 100]),
-    ),
-)
-def test_ties(seed: int, height: int, width: int, factor: int, config: PostprocessConfig) -> None:
-    # Small fractions and dyadic weights are exact in float32, so ties are exact ties everywhere.
-    generator = np.random.default_rng(seed)
-
-    def fractions(channels: int, low: int, high: int, unit: int) -> torch.Tensor:
-        values = generator.integers(low, high, (1, channels, height, width)) / unit
-        return torch.from_numpy(values.astype(np.float32))
-
-    output = ModelOutput(
-        fractions(5, 0, 3, 1),
-        fractions(1, -2, 6, 8),
-        fractions(2, -40, 41, 4),
-        fractions(1, -1, 9, 4),
-    )
-    assert_same_answer(
-        output, height * factor, width * factor, labels=FIVE, postprocess=config, depth_scale=1.0
-    )
 
 
 @pytest.mark.parametrize(
@@ -226,6 +109,17 @@ def test_centers(top_k: int | None, levels: int) -> None:
     np.testing.assert_array_equal(got, expected.numpy())
 
 
+def pixels_of(runs: Runs, width: int) -> np.ndarray:
+    """Return the pairs of a band of rows, pixel by pixel."""
+    rows = []
+    for first, end in pairwise(runs.starts):
+        lengths = np.diff(runs.ends[first:end], prepend=0)
+        assert (lengths > 0).all()
+        rows.append(np.repeat(runs.pairs[first:end], lengths))
+        assert len(rows[-1]) == width
+    return np.stack(rows)
+
+
 @pytest.mark.parametrize("count", [1, 2, 30, 199, 3000])
 @pytest.mark.parametrize("reach", [3.0, 40.0, 3000.0])
 def test_nearest_centres(count: int, reach: float) -> None:
@@ -239,7 +133,7 @@ def test_nearest_centres(count: int, reach: float) -> None:
     offset[1, 5, 8] = 1e30
     semantic = generator.integers(0, 3, (height, width)).astype(np.uint8)
     is_thing = np.array([True, False, True])
-    got, votes = group_pixels_on_cpu(
+    runs, votes = group_pixels_on_cpu(
         points,
         offset,
         taps(height, height),
@@ -251,7 +145,9 @@ def test_nearest_centres(count: int, reach: float) -> None:
     expected = group_pixels(
         torch.from_numpy(points), torch.from_numpy(offset), torch.from_numpy(is_thing[semantic])
     )
+    got, labels = np.divmod(np.concatenate([pixels_of(band, width) for band in runs]), 3)
     np.testing.assert_array_equal(got, expected.numpy())
+    np.testing.assert_array_equal(labels, semantic)
     pairs = np.zeros((len(points) + 1, 3), np.int64)
     np.add.at(pairs, (got.ravel(), semantic.ravel()), 1)
     np.testing.assert_array_equal(votes.sum(axis=0), pairs)
@@ -285,7 +181,7 @@ def test_kernels_compile_once() -> None:
         interpret_on_cpu(street_scene(*size, centers=count), *size, **plain_options())
     kernels = [
         function
-        for module in (bilinear, centers, grouping, semantics, statistics, tint)
+        for module in (bilinear, cells, centers, grouping, semantics, statistics, tint)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]

@@ -172,10 +172,10 @@ def test_a_model_may_forbid_bfloat16(lite0_network: PanopticDepthLab) -> None:
 def test_compiled_torch_agrees(
     lite0_network: PanopticDepthLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Captured as on a GPU, but run eagerly: code for this CPU would take minutes to make.
+    # Traced as on a GPU, but run eagerly: code for this CPU would take minutes to make.
     compiled = torch.compile
     monkeypatch.setattr(
-        torch, "compile", lambda network, mode, dynamic: compiled(network, backend="eager")
+        torch, "compile", lambda network, dynamic: compiled(network, backend="eager")
     )
     engine = choose_engine(lite0_network, CPU, (64, 96), backend="torch_compile")
     assert engine.description == "torch.compile fp32 on cpu"
