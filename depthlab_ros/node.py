@@ -32,7 +32,7 @@ from depthlab_ros.core_log import CoreLog
 from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
 from depthlab_ros.frame import Frame, ImageMsg, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
-from depthlab_ros.lifecycle import refuse_invalid_transitions
+from depthlab_ros.lifecycle import destroy_state_machine, refuse_invalid_transitions
 from depthlab_ros.memory import device_mib, keep_freed_memory, process_mib
 from depthlab_ros.mounting_height import MountingHeight
 from depthlab_ros.one_line import one_line
@@ -154,6 +154,7 @@ class DepthLabNode(LifecycleNode):
         self._stop()
         self._core_log.close()
         super().destroy_node()
+        destroy_state_machine(self)
 
     def _stop(self) -> None:
         for camera in self.cameras:
