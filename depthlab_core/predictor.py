@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +18,12 @@ from depthlab_core.config import ModelConfig, PostprocessConfig
 from depthlab_core.depth import focal_length_from_fov, metric_scale
 from depthlab_core.device_input import DeviceInput
 from depthlab_core.engine import choose_engine
-from depthlab_core.ground import GroundFit, fit_ground
+from depthlab_core.ground import fit_ground
 from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.interpret import Interpretation, interpret
 from depthlab_core.labels import LabelSet
 from depthlab_core.network import ModelOutput
+from depthlab_core.prediction import Prediction
 from depthlab_core.preprocess import (
     ImageGeometry,
     check_image,
@@ -31,53 +31,10 @@ from depthlab_core.preprocess import (
     input_geometry,
 )
 from depthlab_core.restore import restore
-from depthlab_core.segments import Segment
 from depthlab_core.selection import drop_doubtful_things
 
 _USUAL_SIZE = (480, 640)
 """Height and width of images to prepare for, where the model does not say."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model sees in one image; all maps have the image's height and width.
-
-    Attributes:
-        panoptic_map: int32 ``(H, W)``, ``category_id * label_divisor + instance_id``; -1 is void.
-        semantic_map: uint8 ``(H, W)``, category ids; every pixel has one.
-        id_map: uint16 ``(H, W)``, ``Segment.id``; 0 is void.
-        depth: float32 ``(H, W)``, metres along the camera's Z axis, NaN where unknown.
-        segments: In ascending order of their panoptic id.
-        focal_length: In pixels of the image; what depth was computed with.
-        focal_length_assumed: True where none was given.
-        timings: Milliseconds by stage: preprocess, network, postprocess, ground.
-        ground: The plane of the ground, and how depth was scaled by it; None: not looked for.
-    """
-
-    panoptic_map: npt.NDArray[np.int32]
-    semantic_map: npt.NDArray[np.uint8]
-    id_map: npt.NDArray[np.uint16]
-    depth: npt.NDArray[np.float32]
-    segments: list[Segment]
-    focal_length: float
-    focal_length_assumed: bool
-    timings: dict[str, float]
-    ground: GroundFit | None = None
-
-    def scaled_to(self, ground: GroundFit) -> Prediction:
-        """Return this with all depth multiplied by ``ground.scale``, and ``ground`` as its own.
-
-        Args:
-            ground: What ``GroundScaler.update`` made of this prediction's ``ground``.
-        """
-        if not ground.applied:
-            return replace(self, ground=ground)
-        return replace(
-            self,
-            depth=self.depth * np.float32(ground.scale),
-            segments=[segment.scaled(ground.scale) for segment in self.segments],
-            ground=ground,
-        )
 
 
 class _View(NamedTuple):

@@ -82,7 +82,7 @@ class Camera:
         """Subscribe; ``deliver`` gets every image that is to be worked on."""
         self.health = Health()
         self.calibrations = CalibrationBuffer()
-        self.continuity.reset()
+        self.continuity = self.continuity.successor()
         self.newest_stamp_ns = 0
         self._deliver = deliver
         compressed = self._settings().image_transport == "compressed"
@@ -106,7 +106,7 @@ class Camera:
     def reset(self) -> None:
         """Forget what belongs to the time before: a clock or a recording has jumped back."""
         self.calibrations.forget_all_but_last()
-        self.continuity.reset()
+        self.continuity = self.continuity.successor()
         self.newest_stamp_ns = 0
 
     def calibration_of(self, stamp_ns: int, width: int, height: int) -> CameraModel | None:
@@ -180,7 +180,7 @@ class Camera:
             self.reset()  # a recording began again
         self.newest_stamp_ns = stamp_ns
         if self._limit.admits(time.monotonic(), settings.max_rate):
-            self._deliver(self, Frame(msg, arrived))
+            self._deliver(self, Frame(msg, arrived, self.continuity))
         else:
             self.health.on_skipped()
 

@@ -71,10 +71,21 @@ class StubModel:
         self.gate = threading.Event()
         self.gate.set()
         self.images: list[np.ndarray] = []
+        self.batches: list[int] = []
+        self.warmed_up: list[tuple[int, int, int]] = []
         self.focal_lengths: list[float | None] = []
         self.failure: Exception | None = None
         self.postprocess = PostprocessConfig()
         self.timings: dict[str, float] = {}
+
+    def warm_up(self, height: int, width: int, images: int = 1) -> None:
+        self.warmed_up.append((height, width, images))
+
+    def predict_batch(
+        self, images: Sequence[np.ndarray], focal_lengths: Sequence[float | None]
+    ) -> list[Prediction]:
+        self.batches.append(len(images))
+        return [self.predict(*pair) for pair in zip(images, focal_lengths, strict=True)]
 
     def predict(self, image: np.ndarray, focal_length: float | None = None) -> Prediction:
         self.images.append(image.copy())
