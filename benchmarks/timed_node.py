@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,12 +42,17 @@ class StubModel:
         self._predictions: dict[tuple[int, int], Prediction] = {}
         compile_tint()
 
-    def predict(self, image: NDArray[np.uint8], focal_length: float | None = None) -> Prediction:
-        """Return the street of the image's size."""
-        height, width = image.shape[:2]
-        if (height, width) not in self._predictions:
-            self._predictions[height, width] = _street(height, width)
-        return replace(self._predictions[height, width])
+    def warm_up(self, height: int, width: int, images: int = 1) -> None:
+        """Make the street of a size."""
+        self._predictions[height, width] = _street(height, width)
+
+    def predict_batch(
+        self, images: Sequence[NDArray[np.uint8]], focal_lengths: Sequence[float | None]
+    ) -> list[Prediction]:
+        """Return the street of each image's size."""
+        for height, width in {image.shape[:2] for image in images} - self._predictions.keys():
+            self.warm_up(height, width)
+        return [replace(self._predictions[image.shape[:2]]) for image in images]
 
 
 def _street(height: int, width: int) -> Prediction:

@@ -13,7 +13,8 @@ from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.labels import CITYSCAPES, VOID, Category, LabelSet
 from depthlab_core.network import ModelOutput, PanopticDepthLab, build_network
 from depthlab_core.overlay import draw_prediction
-from depthlab_core.predictor import DepthLab, Prediction
+from depthlab_core.prediction import Prediction
+from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import Segment
 from depthlab_core.track import TrackerConfig, TrackState
 from depthlab_core.tracking import Tracker

@@ -35,10 +35,10 @@ class Engine(Protocol):
         """Of the input that it takes without a copy."""
 
     def prepare(self, height: int, width: int) -> None:
-        """Do what must be done once for each input size, which the first call does otherwise."""
+        """Do what must be done once for single images of a size; the first call does it, else."""
 
     def __call__(self, x: Tensor) -> ModelOutput:
-        """Run the network on one normalised image, float32 ``(1, 3, H, W)``."""
+        """Run the network on normalised images, float32 ``(B, 3, H, W)``."""
 
 
 def choose_engine(

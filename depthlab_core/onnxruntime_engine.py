@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from functools import lru_cache, partial
 
 import numpy as np
 import onnxruntime
@@ -15,8 +16,8 @@ from torch import Tensor
 from depthlab_core.fold import fold_batch_norms
 from depthlab_core.network import ModelOutput, PanopticDepthLab
 
-_SIZES_AT_ONCE = 4
-"""Sessions that are kept; cameras seldom change their size."""
+_SHAPES_AT_ONCE = 8
+"""Sessions that are kept: cameras seldom change their size, and batches have few."""
 _PROVIDERS = {
     "cuda": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
     "cpu": ("CPUExecutionProvider",),
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class OnnxRuntimeEngine:
-    """ONNX Runtime, with a session for each input size when it first comes.
+    """ONNX Runtime, with a session for each input shape when it first comes.
 
     Attributes:
         description: For the log.
@@ -49,39 +50,26 @@ class OnnxRuntimeEngine:
         if precision != "fp32":
             raise ValueError(f"precision: got {precision}, expected fp32 with onnxruntime")
         available = onnxruntime.get_available_providers()
-        self._providers = [name for name in _PROVIDERS[device.type] if name in available]
-        if not self._providers:
+        providers = [name for name in _PROVIDERS[device.type] if name in available]
+        if not providers:
             raise ValueError(
                 f"onnxruntime: got providers {', '.join(available)}, expected one of "
                 f"{', '.join(_PROVIDERS[device.type])} for {device.type}"
             )
-        provider = self._providers[0].removesuffix("ExecutionProvider")
+        provider = providers[0].removesuffix("ExecutionProvider")
         version = onnxruntime.__version__
         self.description = f"onnxruntime {version} ({provider}) {precision} on {device}"
         self._device = device
-        self._network = fold_batch_norms(network)
-        self._sessions: dict[tuple[int, int], onnxruntime.InferenceSession] = {}
+        make = partial(_make_session, fold_batch_norms(network), providers, self.description)
+        self._session = lru_cache(_SHAPES_AT_ONCE)(make)
 
     def prepare(self, height: int, width: int) -> None:
-        """Make the session of one input size; takes seconds, with TensorRT minutes."""
-        if (height, width) in self._sessions:
-            return
-        _log.info("%s: preparing for %dx%d", self.description, width, height)
-        if len(self._sessions) == _SIZES_AT_ONCE:
-            del self._sessions[next(iter(self._sessions))]
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        # Waiting threads would otherwise keep a core busy between frames.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._sessions[height, width] = onnxruntime.InferenceSession(
-            self._export(height, width), options, providers=self._providers
-        )
+        """Make the session for single images of one size; takes seconds, with TensorRT minutes."""
+        self._session((1, 3, height, width))
 
     def __call__(self, x: Tensor) -> ModelOutput:
-        """Run the network on one normalised image, float32 ``(1, 3, H, W)`` on its device."""
-        height, width = x.shape[-2:]
-        self.prepare(height, width)
-        session, image = self._sessions[height, width], x.contiguous()
+        """Run the network on normalised images, float32 ``(B, 3, H, W)`` on its device."""
+        session, image = self._session(tuple(x.shape)), x.contiguous()
         binding = session.io_binding()
         place = (image.device.type, image.device.index or 0, np.float32)
         binding.bind_input("image", *place, tuple(image.shape), image.data_ptr())
@@ -96,18 +84,35 @@ class OnnxRuntimeEngine:
         session.run_with_iobinding(binding)
         return ModelOutput(*answers)
 
-    def _export(self, height: int, width: int) -> bytes:
-        buffer = io.BytesIO()
-        with warnings.catch_warnings():
-            # Sizes become constants, as they shall: there is one session for each size.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                self._network,
-                (torch.zeros(1, 3, height, width),),
-                buffer,  # type: ignore[arg-type]
-                input_names=["image"],
-                output_names=list(ModelOutput._fields),
-                opset_version=18,
-                dynamo=False,
-            )
-        return buffer.getvalue()
+
+def _make_session(
+    network: PanopticDepthLab,
+    providers: list[str],
+    description: str,
+    shape: tuple[int, int, int, int],
+) -> onnxruntime.InferenceSession:
+    batch, _, height, width = shape
+    count = "" if batch == 1 else f"{batch} of "
+    _log.info("%s: preparing for %s%dx%d", description, count, width, height)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    # Waiting threads would otherwise keep a core busy between frames.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(_export(network, shape), options, providers=providers)
+
+
+def _export(network: PanopticDepthLab, shape: tuple[int, int, int, int]) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # Shapes become constants, as they shall: there is one session for each.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(shape),),
+            buffer,  # type: ignore[arg-type]
+            input_names=["image"],
+            output_names=list(ModelOutput._fields),
+            opset_version=18,
+            dynamo=False,
+        )
+    return buffer.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import lru_cache, partial
 from typing import Any
 
 import openvino
@@ -16,14 +17,14 @@ from torch import Tensor
 from depthlab_core.fold import fold_batch_norms
 from depthlab_core.network import ModelOutput, PanopticDepthLab
 
-_SIZES_AT_ONCE = 4
-"""Compiled sizes that are kept; cameras seldom change theirs."""
+_SHAPES_AT_ONCE = 8
+"""Compiled shapes that are kept: cameras seldom change their size, and batches have few."""
 
 _log = logging.getLogger(__name__)
 
 
 class OpenVinoEngine:
-    """OpenVINO, compiled for each input size when it first comes.
+    """OpenVINO, compiled for each input shape when it first comes.
 
     Attributes:
         description: For the log.
@@ -40,48 +41,55 @@ class OpenVinoEngine:
             precision: ``fp32`` or ``bf16``.
         """
         self.description = f"openvino {openvino.__version__.split('-')[0]} {precision} on cpu"
-        self._network = fold_batch_norms(network)
-        self._core = openvino.Core()
-        self._options = {
+        options = {
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        self._requests: dict[tuple[int, int], Any] = {}
+        make = partial(
+            _compile, openvino.Core(), fold_batch_norms(network), options, self.description
+        )
+        self._request = lru_cache(_SHAPES_AT_ONCE)(make)
 
     def prepare(self, height: int, width: int) -> None:
-        """Compile for one input size; takes a second or more."""
-        if (height, width) in self._requests:
-            return
-        _log.info("%s: compiling for %dx%d", self.description, width, height)
-        if len(self._requests) == _SIZES_AT_ONCE:
-            del self._requests[next(iter(self._requests))]
-        compiled = self._core.compile_model(self._convert(height, width), "CPU", self._options)
-        self._requests[height, width] = compiled.create_infer_request()
+        """Compile for single images of one size; takes a second or more."""
+        self._request((1, 3, height, width))
 
     def __call__(self, x: Tensor) -> ModelOutput:
-        """Run the network on one normalised image, float32 ``(1, 3, H, W)`` on the CPU.
+        """Run the network on normalised images, float32 ``(B, 3, H, W)`` on the CPU.
 
         The answer is only valid until the next call.
         """
-        height, width = x.shape[-2:]
-        self.prepare(height, width)
-        request = self._requests[height, width]
+        request = self._request(tuple(x.shape))
         results = request.infer([x.contiguous().numpy()], share_inputs=True, share_outputs=True)
         return ModelOutput(*(torch.from_numpy(part) for part in results.values()))
 
-    def _convert(self, height: int, width: int) -> openvino.Model:
-        # By the front end and not by openvino.convert_model, which checks the trace by running it
-        # twice more and reports usage to its makers.
-        image = torch.zeros(1, 3, height, width)
-        with warnings.catch_warnings(), torch.no_grad():
-            # Sizes become constants, as they shall: there is one model for each size.
-            warnings.simplefilter("ignore")
-            traced = torch.jit.trace(self._network, image, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
-            # The front end does not keep the decoder alive, nor the manager the front end.
-            decoder = TorchScriptPythonDecoder(traced)
-            manager = FrontEndManager()
-            front_end = manager.load_by_framework("pytorch")
-            model = front_end.convert(front_end.load(decoder))
-        model.reshape([1, 3, height, width])
-        return model
+
+def _compile(
+    core: openvino.Core,
+    network: PanopticDepthLab,
+    options: dict[str, Any],
+    description: str,
+    shape: tuple[int, int, int, int],
+) -> Any:
+    batch, _, height, width = shape
+    count = "" if batch == 1 else f"{batch} of "
+    _log.info("%s: compiling for %s%dx%d", description, count, width, height)
+    return core.compile_model(_convert(network, shape), "CPU", options).create_infer_request()
+
+
+def _convert(network: PanopticDepthLab, shape: tuple[int, int, int, int]) -> openvino.Model:
+    # By the front end and not by openvino.convert_model, which checks the trace by running it
+    # twice more and reports usage to its makers.
+    images = torch.zeros(shape)
+    with warnings.catch_warnings(), torch.no_grad():
+        # Shapes become constants, as they shall: there is one model for each.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(network, images, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+        # The front end does not keep the decoder alive, nor the manager the front end.
+        decoder = TorchScriptPythonDecoder(traced)
+        manager = FrontEndManager()
+        front_end = manager.load_by_framework("pytorch")
+        model = front_end.convert(front_end.load(decoder))
+    model.reshape(list(shape))
+    return model

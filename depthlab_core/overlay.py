@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthlab_core.labels import LabelSet
-from depthlab_core.predictor import Prediction
+from depthlab_core.prediction import Prediction
 from depthlab_core.segments import DepthStatistic, Segment
 from depthlab_core.tags import Box, TagStyle, draw_tag, place_tag, tag_style
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from depthlab_core.batching import LARGEST_BATCH, batches_of_one_size
 from depthlab_core.checkpoint import Checkpoint, load_checkpoint
 from depthlab_core.clock import StageClock
 from depthlab_core.config import ModelConfig, PostprocessConfig
@@ -18,10 +19,12 @@ from depthlab_core.depth import focal_length_from_fov, metric_scale
 from depthlab_core.device_input import DeviceInput
 from depthlab_core.engine import choose_engine
 from depthlab_core.gpu.interpret import GpuInterpreter
-from depthlab_core.ground import GroundFit, fit_ground
+from depthlab_core.ground import fit_ground
 from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.interpret import Interpretation
 from depthlab_core.labels import LabelSet
+from depthlab_core.network import ModelOutput
+from depthlab_core.prediction import Prediction
 from depthlab_core.preprocess import (
     ImageGeometry,
     check_image,
@@ -29,53 +32,19 @@ from depthlab_core.preprocess import (
     input_geometry,
 )
 from depthlab_core.restore import restore
-from depthlab_core.segments import Segment
 from depthlab_core.selection import drop_doubtful_things
 
 _USUAL_SIZE = (480, 640)
 """Height and width of images to prepare for, where the model does not say."""
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model sees in one image; all maps have the image's height and width.
+class _View(NamedTuple):
+    """An image that has been checked, and how the network is to look at it."""
 
-    Attributes:
-        panoptic_map: int32 ``(H, W)``, ``category_id * label_divisor + instance_id``; -1 is void.
-        semantic_map: uint8 ``(H, W)``, category ids; every pixel has one.
-        id_map: uint16 ``(H, W)``, ``Segment.id``; 0 is void.
-        depth: float32 ``(H, W)``, metres along the camera's Z axis, NaN where unknown.
-        segments: In ascending order of their panoptic id.
-        focal_length: In pixels of the image; what depth was computed with.
-        focal_length_assumed: True where none was given.
-        timings: Milliseconds by stage: preprocess, network, postprocess, ground.
-        ground: The plane of the ground, and how depth was scaled by it; None: not looked for.
-    """
-
-    panoptic_map: npt.NDArray[np.int32]
-    semantic_map: npt.NDArray[np.uint8]
-    id_map: npt.NDArray[np.uint16]
-    depth: npt.NDArray[np.float32]
-    segments: list[Segment]
+    image: npt.NDArray[np.uint8]
+    geometry: ImageGeometry
     focal_length: float
     focal_length_assumed: bool
-    timings: dict[str, float]
-    ground: GroundFit | None = None
-
-    def scaled_to(self, ground: GroundFit) -> Prediction:
-        """Return this with all depth multiplied by ``ground.scale``, and ``ground`` as its own.
-
-        Args:
-            ground: What ``GroundScaler.update`` made of this prediction's ``ground``.
-        """
-        if not ground.applied:
-            return replace(self, ground=ground)
-        return replace(
-            self,
-            depth=self.depth * np.float32(ground.scale),
-            segments=[segment.scaled(ground.scale) for segment in self.segments],
-            ground=ground,
-        )
 
 
 class DepthLab:
@@ -151,9 +120,17 @@ class DepthLab:
         """Name of the model's configuration."""
         return self.config.name
 
-    def warm_up(self, height: int, width: int) -> None:
-        """Prepare for images of one size, which the first of them would wait for otherwise."""
-        self.predict(np.zeros((height, width, 3), np.uint8))
+    def warm_up(self, height: int, width: int, images: int = 1) -> None:
+        """Prepare for images of one size, which the first of them would wait for otherwise.
+
+        Args:
+            height: Rows of the images.
+            width: Columns of the images.
+            images: How many of them may come at once.
+        """
+        image = np.zeros((height, width, 3), np.uint8)
+        for together in range(1, min(images, LARGEST_BATCH) + 1):
+            self.predict_batch([image] * together)
 
     def predict(
         self,
@@ -177,6 +154,43 @@ class DepthLab:
                 height is not a positive number.
         """
         scaler = None if camera_height is None else GroundScaler(camera_height)
+        [prediction] = self.predict_batch([image], [focal_length])
+        if scaler is None or prediction.ground is None:
+            return prediction
+        return prediction.scaled_to(scaler.update(prediction.ground))
+
+    def predict_batch(
+        self,
+        images: Sequence[npt.NDArray[np.uint8]],
+        focal_lengths: Sequence[float | None] | None = None,
+    ) -> list[Prediction]:
+        """Find the segments of several images, as ``predict`` would one by one.
+
+        Those whose network input is of the same size go through the network together, up to
+        ``LARGEST_BATCH`` at once.
+
+        Args:
+            images: uint8 ``(H, W, 3)`` each, RGB, 32x32 or more, of any sizes.
+            focal_lengths: Of each image's camera, as in ``predict``; all unknown if left out.
+
+        Returns:
+            One prediction per image, in their order. Its ``timings`` of preprocess and network are
+            those of its whole batch.
+
+        Raises:
+            ValueError: As ``predict``, or if there is not one focal length per image.
+        """
+        if focal_lengths is None:
+            focal_lengths = [None] * len(images)
+        views = [self._view(*pair) for pair in zip(images, focal_lengths, strict=True)]
+        sizes = [(view.geometry.input_height, view.geometry.input_width) for view in views]
+        predictions: dict[int, Prediction] = {}
+        for batch in batches_of_one_size(sizes):
+            answers = self._predict_together([views[index] for index in batch])
+            predictions.update(zip(batch, answers, strict=True))
+        return [predictions[index] for index in range(len(views))]
+
+    def _view(self, image: npt.NDArray[np.uint8], focal_length: float | None) -> _View:
         image = check_image(image)
         height, width = image.shape[:2]
         if focal_length is None:
@@ -187,42 +201,54 @@ class DepthLab:
             raise ValueError(
                 f"focal_length: got {focal_length}, expected a positive number of pixels"
             )
-        clock = StageClock(self.device)
         geometry = input_geometry(height, width, self.config.input)
+        return _View(image, geometry, focal, focal_length is None)
+
+    def _predict_together(self, views: list[_View]) -> list[Prediction]:
+        clock = StageClock(self.device)
         with torch.inference_mode():
-            tensor = self._to_input(image, geometry)
+            inputs = [self._to_input(view.image, view.geometry) for view in views]
+            tensor = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
             clock.queued("preprocess")
             output = self._engine(tensor)
             clock.queued("network")
-            if self.postprocess.resize == "reference" and not geometry.is_identity:
-                output = restore(output, geometry.input_height, geometry.input_width)
-            found = self._interpret(
-                output,
-                height,
-                width,
-                labels=self.labels,
-                postprocess=self.postprocess,
-                depth_scale=metric_scale(
-                    self.config.network.depth, focal_length=geometry.input_focal_length(focal)
-                ),
-                mask_undefined=self.config.network.depth.mask_undefined,
-            )
-            found = drop_doubtful_things(found, self.postprocess)
+            return [
+                self._finish(
+                    ModelOutput(*(part[index : index + 1] for part in output)), view, clock
+                )
+                for index, view in enumerate(views)
+            ]
+
+    def _finish(self, output: ModelOutput, view: _View, clock: StageClock) -> Prediction:
+        geometry, focal = view.geometry, view.focal_length
+        if self.postprocess.resize == "reference" and not geometry.is_identity:
+            output = restore(output, geometry.input_height, geometry.input_width)
+        found = self._interpret(
+            output,
+            geometry.image_height,
+            geometry.image_width,
+            labels=self.labels,
+            postprocess=self.postprocess,
+            depth_scale=metric_scale(
+                self.config.network.depth, focal_length=geometry.input_focal_length(focal)
+            ),
+            mask_undefined=self.config.network.depth.mask_undefined,
+        )
+        found = drop_doubtful_things(found, self.postprocess)
         clock.done("postprocess")
         ground = fit_ground(found.depth, found.semantic_map, self.labels, fx=focal)
         clock.done("ground")
-        prediction = Prediction(
+        return Prediction(
             panoptic_map=found.panoptic_map,
             semantic_map=found.semantic_map,
             id_map=found.id_map,
             depth=found.depth,
             segments=found.segments,
             focal_length=focal,
-            focal_length_assumed=focal_length is None,
-            timings=clock.laps,
+            focal_length_assumed=view.focal_length_assumed,
+            timings=dict(clock.laps),
             ground=ground,
         )
-        return prediction if scaler is None else prediction.scaled_to(scaler.update(ground))
 
     def _to_input(self, image: npt.NDArray[np.uint8], geometry: ImageGeometry) -> torch.Tensor:
         if self._device_input is not None:

@@ -58,7 +58,7 @@ class TorchEngine:
             self(image.contiguous(memory_format=torch.channels_last))
 
     def __call__(self, x: Tensor) -> ModelOutput:
-        """Run the network on one normalised image, float32 ``(1, 3, H, W)`` on its device.
+        """Run the network on normalised images, float32 ``(B, 3, H, W)`` on its device.
 
         A compiled network's answer is only valid until the next call.
         """

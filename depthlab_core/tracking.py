@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +26,17 @@ class Tracker:
     taken it, by depth and by class. One tracker serves one camera.
     """
 
-    def __init__(self, config: TrackerConfig | None = None) -> None:
-        """Start without any frame seen."""
+    def __init__(
+        self, config: TrackerConfig | None = None, ids: Iterator[int] | None = None
+    ) -> None:
+        """Start without any frame seen.
+
+        Args:
+            config: Settings.
+            ids: Gives the ids of new tracks; 1, 2, ... if left out.
+        """
         self.config = config or TrackerConfig()
-        self._next_id = 1
+        self._ids = itertools.count(1) if ids is None else ids
         self.reset()
 
     def reset(self) -> None:
@@ -82,8 +90,7 @@ class Tracker:
                 track = self._tracks[row_of[column]]
                 track.correct(segment, stamp)
             else:
-                track = Track(self._next_id, segment, stamp, self.config)
-                self._next_id += 1
+                track = Track(next(self._ids), segment, stamp, self.config)
             seen.append(track)
         unseen = set(range(len(self._tracks))) - set(row_of.values())
         missed = [self._tracks[row] for row in sorted(unseen)]

@@ -52,6 +52,10 @@ MOST_LOST_AT_ONCE = 1000
 class Camera:
     """What the node keeps of one camera; cameras share nothing but the model.
 
+    Attributes:
+        name: In front of its topics; empty for the only camera of a node.
+        newest_stamp_ns: Of the image that came last, nanoseconds; 0 before the first.
+
     Args:
         node: Owner of the topics.
         name: In front of every topic, with a slash; empty for the only camera of a node.
@@ -70,7 +74,7 @@ class Camera:
         self._settings = settings
         self._deliver: Callable[[Camera, Frame], None]
         self._limit = RateLimit()
-        self._last_stamp_ns = 0
+        self.newest_stamp_ns = 0
         self._image_topic = ""
         self._inputs: list[Any] = []
 
@@ -78,8 +82,8 @@ class Camera:
         """Subscribe; ``deliver`` gets every image that is to be worked on."""
         self.health = Health()
         self.calibrations = CalibrationBuffer()
-        self.continuity.reset()
-        self._last_stamp_ns = 0
+        self.continuity = self.continuity.successor()
+        self.newest_stamp_ns = 0
         self._deliver = deliver
         compressed = self._settings().image_transport == "compressed"
         topic = self._topic("image_raw/compressed" if compressed else "image_raw")
@@ -102,8 +106,8 @@ class Camera:
     def reset(self) -> None:
         """Forget what belongs to the time before: a clock or a recording has jumped back."""
         self.calibrations.forget_all_but_last()
-        self.continuity.reset()
-        self._last_stamp_ns = 0
+        self.continuity = self.continuity.successor()
+        self.newest_stamp_ns = 0
 
     def calibration_of(self, stamp_ns: int, width: int, height: int) -> CameraModel | None:
         """Return the calibration for an image: by parameter, else by CameraInfo, else none."""
@@ -172,11 +176,11 @@ class Camera:
         if not settings.enable:
             return
         stamp_ns = stamp_to_ns(msg.header.stamp)
-        if stamp_ns < self._last_stamp_ns:
+        if stamp_ns < self.newest_stamp_ns:
             self.reset()  # a recording began again
-        self._last_stamp_ns = stamp_ns
+        self.newest_stamp_ns = stamp_ns
         if self._limit.admits(time.monotonic(), settings.max_rate):
-            self._deliver(self, Frame(msg, arrived))
+            self._deliver(self, Frame(msg, arrived, self.continuity))
         else:
             self.health.on_skipped()
 

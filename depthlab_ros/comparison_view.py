@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from depthlab_core.labels import CITYSCAPES, VOID, LabelSet
 from depthlab_core.overlay import distance_color, draw_prediction
-from depthlab_core.predictor import Prediction
+from depthlab_core.prediction import Prediction
 from depthlab_core.segments import compute_segments
 from depthlab_ros.comparison import ComparedFrame
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from depthlab_core import Prediction
 from depthlab_core.ground import GroundFit
@@ -21,18 +22,32 @@ Tracks = Mapping[int, TrackState]
 
 
 class Continuity:
-    """Follows one camera over its frames; safe to use from several threads."""
+    """Follows one camera over its frames; safe to use from several threads.
 
-    def __init__(self) -> None:
+    Args:
+        ids: Gives the ids of new tracks; 1, 2, ... if left out.
+    """
+
+    def __init__(self, ids: Iterator[int] | None = None) -> None:
         self._lock = threading.Lock()
-        self._tracker = Tracker()
+        self._ids = itertools.count(1) if ids is None else ids
+        self._tracker = Tracker(ids=self._ids)
         self._scaler: GroundScaler | None = None
         self._ground: GroundFit | None = None
+        self._view: tuple[str, tuple[int, ...]] | None = None
+
+    def successor(self) -> Continuity:
+        """Return one for frames of another time; no track has an id that this one gives.
+
+        Frames of the time before that are still under way go on with this one.
+        """
+        return Continuity(self._ids)
 
     def follow(
         self,
         prediction: Prediction,
         stamp: float,
+        frame_id: str,
         *,
         tracking: bool,
         camera_height: float | None,
@@ -42,13 +57,19 @@ class Continuity:
         Args:
             prediction: Of the frame, all of its segments.
             stamp: Of the frame, seconds.
+            frame_id: Of the camera. Another one than before, or another size of the image, is
+                another view: nothing is known of it from the frames before.
             tracking: Whether things are followed; without it there are no tracks.
             camera_height: Of the camera over the ground, metres; None leaves depth as it is.
 
         Returns:
             The prediction with its depth scaled, and the state of each thing in it.
         """
+        view = (frame_id, prediction.id_map.shape)
         with self._lock:
+            if view != self._view:
+                self._tracker.reset()
+                self._scaler, self._view = None, view
             scaled = self._scale(prediction, camera_height)
             if not tracking:
                 self._tracker.reset()
@@ -59,12 +80,6 @@ class Continuity:
                 for segment in scaled.segments
                 if segment.id in states
             }
-
-    def reset(self) -> None:
-        """Forget all frames: what comes next is of another time."""
-        with self._lock:
-            self._tracker.reset()
-            self._scaler = self._ground = None
 
     def values(self) -> dict[str, str]:
         """Return the ground and the scale for a report, by name; empty before the first frame."""

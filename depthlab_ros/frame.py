@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -14,8 +15,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from depthlab_core import LabelSet, Prediction
 from depthlab_core.config import PostprocessConfig
 from depthlab_ros.camera_model import CameraModel
+from depthlab_ros.continuity import Continuity
 from depthlab_ros.conversions import image_from_compressed_msg, stamp_to_ns
 from depthlab_ros.image_bridge import image_from_msg
+from depthlab_ros.one_line import one_line
 from depthlab_ros.parameters import NodeParameters
 
 if TYPE_CHECKING:
@@ -38,16 +41,36 @@ class Model(Protocol):
     def device(self) -> object:
         """Where it runs, for reports."""
 
-    def predict(self, image: NDArray[np.uint8], focal_length: float | None = None) -> Prediction:
-        """Return what is in an RGB image, uint8 ``(H, W, 3)``."""
+    def warm_up(self, height: int, width: int, images: int = 1) -> None:
+        """Prepare for images of one size, of which so many may come at once."""
+
+    def predict_batch(
+        self, images: Sequence[NDArray[np.uint8]], focal_lengths: Sequence[float | None]
+    ) -> list[Prediction]:
+        """Return what is in each of some RGB images, uint8 ``(H, W, 3)``."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A message and when it came, on the clock ``time.perf_counter``, seconds."""
+    """An image that came.
+
+    Attributes:
+        msg: The message.
+        arrived: When it came, on the clock ``time.perf_counter``, seconds.
+        continuity: Of the frames that it belongs to.
+    """
 
     msg: ImageMsg
     arrived: float
+    continuity: Continuity
+
+
+@dataclass(frozen=True)
+class _DecodedFrame:
+    frame: Frame
+    image: NDArray[np.uint8]
+    camera: CameraModel | None
+    timings: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -73,27 +96,82 @@ class InferredFrame:
     done: float
 
 
-def infer(camera: Camera, frame: Frame, model: Model, settings: NodeParameters) -> InferredFrame:
-    """Decode a camera's frame and run the model on it.
+def infer(
+    frames: Mapping[Camera, Frame],
+    model: Model,
+    settings: NodeParameters,
+    warn: Callable[[str], None],
+) -> dict[Camera, InferredFrame | Exception]:
+    """Decode a frame of each of some cameras, and run the model on all at once.
 
-    Raises:
-        ConversionError: If the message holds no image.
-        Exception: Whatever the model raises.
+    Args:
+        frames: By camera.
+        model: The model.
+        settings: Parameters in force.
+        warn: Told in one line if the model fails at several frames at once.
+
+    Returns:
+        What came out for each camera: ``ConversionError`` if the message holds no image, or
+        whatever else the model has raised for its frame.
     """
+    outcomes: dict[Camera, InferredFrame | Exception] = {}
+    decoded = {}
+    for camera, frame in frames.items():
+        try:
+            decoded[camera] = _decode(camera, frame)
+        except Exception as error:  # whatever it is, it must not cost the other cameras' frames
+            outcomes[camera] = error
+    return outcomes | _predict(decoded, model, settings, warn)
+
+
+def _decode(camera: Camera, frame: Frame) -> _DecodedFrame:
     begun, msg = time.perf_counter(), frame.msg
     is_raw = isinstance(msg, Image)
     image = image_from_msg(msg) if is_raw else image_from_compressed_msg(msg)
     height, width = image.shape[:2]
     calibration = camera.calibration_of(stamp_to_ns(msg.header.stamp), width, height)
-    decoded = time.perf_counter()
-    prediction = model.predict(
-        image, focal_length=calibration.focal_length if calibration is not None else None
-    )
-    done = time.perf_counter()
     timings = {
         "waiting": (begun - frame.arrived) * 1e3,
-        "decode": (decoded - begun) * 1e3,
-        **prediction.timings,
-        "inference": (done - decoded) * 1e3,
+        "decode": (time.perf_counter() - begun) * 1e3,
     }
-    return InferredFrame(frame, image, calibration, prediction, settings, timings, done)
+    return _DecodedFrame(frame, image, calibration, timings)
+
+
+def _predict(
+    decoded: Mapping[Camera, _DecodedFrame],
+    model: Model,
+    settings: NodeParameters,
+    warn: Callable[[str], None],
+) -> dict[Camera, InferredFrame | Exception]:
+    if not decoded:
+        return {}
+    begun, frames = time.perf_counter(), decoded.values()
+    try:
+        predictions = model.predict_batch(
+            [frame.image for frame in frames],
+            [frame.camera.focal_length if frame.camera else None for frame in frames],
+        )
+    except Exception as error:
+        if len(decoded) == 1:
+            return dict.fromkeys(decoded, error)
+        # The fault may be one frame's, or that there are several.
+        warn(f"{len(decoded)} frames at once failed, now each alone: {one_line(error)}")
+        return {
+            camera: outcome
+            for one in decoded
+            for camera, outcome in _predict({one: decoded[one]}, model, settings, warn).items()
+        }
+    done = time.perf_counter()
+    inference = {"inference": (done - begun) * 1e3}
+    return {
+        camera: InferredFrame(
+            frame.frame,
+            frame.image,
+            frame.camera,
+            prediction,
+            settings,
+            {**frame.timings, **prediction.timings, **inference},
+            done,
+        )
+        for (camera, frame), prediction in zip(decoded.items(), predictions, strict=True)
+    }

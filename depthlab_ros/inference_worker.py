@@ -6,8 +6,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable
-from functools import partial
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from depthlab_ros.image_codec import ConversionError
@@ -17,30 +17,33 @@ from depthlab_ros.one_line import one_line
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 R = TypeVar("R")
-V = TypeVar("V")
 
 
 class InferenceWorker(Generic[K, T, R]):
     """Hands each camera's newest frame to two functions in turn, in threads of their own.
 
-    While one result is published the next frame is worked on; frames keep their order. A frame
-    that makes a function fail costs that frame alone.
+    While results are published the next frames are worked on; a camera's frames keep their order.
+    A frame that fails costs that frame alone.
 
     Args:
-        infer: Works on one frame of a camera; None ends the frame's way here.
-        publish: Works on what ``infer`` returned.
+        infer: Works on the frames of one or more cameras at once. A camera that is missing in its
+            answer has nothing to publish, an exception stands for a frame that failed.
+        publish: Works on one camera's result.
         give_up: Told in one line why a frame was given up.
+        most_at_once: Gives the number of cameras whose frames may be inferred together.
     """
 
     def __init__(
         self,
-        infer: Callable[[K, T], R | None],
+        infer: Callable[[Mapping[K, T]], Mapping[K, R | Exception]],
         publish: Callable[[K, R], None],
         give_up: Callable[[K, str], None],
+        most_at_once: Callable[[], int] = lambda: 1,
     ) -> None:
         self._infer = infer
         self._publish = publish
         self._give_up = give_up
+        self._most_at_once = most_at_once
         self._slots: LatestFrames[K, T] = LatestFrames()
         self._results: queue.Queue[tuple[K, R] | None] = queue.Queue()
         self._busy_since: dict[str, float] = {}
@@ -76,29 +79,43 @@ class InferenceWorker(Generic[K, T, R]):
             thread.join()
 
     def _run_inference(self) -> None:
-        while (taken := self._slots.take()) is not None:
-            camera, frame = taken
-            result = self._guarded("inference", camera, partial(self._infer, camera, frame))
-            if result is not None:
-                self._results.put((camera, result))
-                # Until it is being published: a frame taken before would only grow old here.
-                self._results.join()
+        while (first := self._slots.take()) is not None:
+            frames = dict([first, *self._slots.take_waiting(self._most_at_once() - 1)])
+            outcomes: Mapping[K, R | Exception]
+            with self._busy("inference"):
+                try:
+                    outcomes = self._infer(frames)
+                except Exception as error:  # nothing that is raised there must end the node
+                    outcomes = dict.fromkeys(frames, error)
+            for camera, outcome in outcomes.items():
+                if isinstance(outcome, Exception):
+                    self._fail(camera, outcome)
+                else:
+                    self._results.put((camera, outcome))
+            # Until the last is being published: a frame taken before would only grow old here.
+            self._results.join()
         self._results.put(None)
 
     def _run_publishing(self) -> None:
         while (taken := self._results.get()) is not None:
             self._results.task_done()
             camera, result = taken
-            self._guarded("publishing", camera, partial(self._publish, camera, result))
+            with self._busy("publishing"):
+                try:
+                    self._publish(camera, result)
+                except Exception as error:  # likewise
+                    self._fail(camera, error)
 
-    def _guarded(self, stage: str, camera: K, work: Callable[[], V | None]) -> V | None:
+    def _fail(self, camera: K, error: Exception) -> None:
+        if isinstance(error, ConversionError):
+            self._give_up(camera, f"frame dropped: {error}")
+        else:
+            self._give_up(camera, f"frame failed: {type(error).__name__}: {one_line(error)}")
+
+    @contextmanager
+    def _busy(self, stage: str) -> Iterator[None]:
         self._busy_since[stage] = time.monotonic()
         try:
-            return work()
-        except ConversionError as error:
-            self._give_up(camera, f"frame dropped: {error}")
-        except Exception as error:  # whatever a model may raise must not end the node
-            self._give_up(camera, f"frame failed: {type(error).__name__}: {one_line(error)}")
+            yield
         finally:
             del self._busy_since[stage]
-        return None

@@ -54,6 +54,16 @@ class LatestFrames(Generic[K, T]):
             self._condition.wait_for(lambda: self._frames or self._closed, timeout)
             return self._frames.popitem(last=False) if self._frames else None
 
+    def take_waiting(self, most: int) -> list[tuple[K, T]]:
+        """Remove frames that wait from their slots, in the cameras' turn; never blocks.
+
+        Args:
+            most: How many to take at most.
+        """
+        with self._condition:
+            count = min(most, len(self._frames))
+            return [self._frames.popitem(last=False) for _ in range(count)]
+
     def clear(self) -> None:
         """Drop the frames that wait, without counting them."""
         with self._condition:

@@ -28,3 +28,12 @@ def refuse_invalid_transitions(node: LifecycleNode) -> None:
             return response
 
     service.callback = change_state_or_refuse
+
+
+def destroy_state_machine(node: LifecycleNode) -> None:
+    """Take back the lifecycle services, after ``destroy_node``, which leaves them.
+
+    Until the interpreter collects its garbage, the node would go on being seen by all others, with
+    services that nobody answers.
+    """
+    node._state_machine.destroy_when_not_in_use()

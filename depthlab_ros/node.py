@@ -10,7 +10,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import rclpy
@@ -24,6 +25,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from depthlab_core import DepthLab
+from depthlab_core.batching import LARGEST_BATCH
 from depthlab_core.config import PostprocessConfig
 from depthlab_ros import mounting_height
 from depthlab_ros.camera import Camera
@@ -32,7 +34,7 @@ from depthlab_ros.core_log import CoreLog
 from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
 from depthlab_ros.frame import Frame, ImageMsg, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
-from depthlab_ros.lifecycle import refuse_invalid_transitions
+from depthlab_ros.lifecycle import destroy_state_machine, refuse_invalid_transitions
 from depthlab_ros.memory import device_mib, keep_freed_memory, process_mib
 from depthlab_ros.mounting_height import MountingHeight
 from depthlab_ros.one_line import one_line
@@ -42,7 +44,7 @@ from depthlab_ros.parameter_declaration import (
     declare_parameters,
     update_parameters,
 )
-from depthlab_ros.parameters import NodeParameters
+from depthlab_ros.parameters import UNKNOWN_SIZE, NodeParameters
 from depthlab_ros.segment_filter import filter_segments, parse_classes
 from depthlab_ros.vision_conversions import HAS_VISION_MSGS, MISSING
 
@@ -99,6 +101,10 @@ class DepthLabNode(LifecycleNode):
         try:
             model = self._load_model(name, device)
             self._categories = parse_classes(self._settings.classes, model.labels)
+            height, width = self._settings.warm_up_size
+            if (height, width) != UNKNOWN_SIZE:
+                cameras = len(self._settings.cameras)
+                model.warm_up(height, width, images=min(cameras, self._most_at_once(model)))
         except Exception as error:  # whatever a damaged file can cause must not end the node
             self.get_logger().error(f"configure failed: {one_line(error)}")
             return FAILURE
@@ -120,7 +126,8 @@ class DepthLabNode(LifecycleNode):
         """Start to take images."""
         result = super().on_activate(state)
         assert self._model is not None
-        self._worker = InferenceWorker(self._infer, self._publish, self._give_up)
+        most_at_once = partial(self._most_at_once, self._model)
+        self._worker = InferenceWorker(self._infer, self._publish, self._give_up, most_at_once)
         for camera in self.cameras:
             camera.outputs.announce(self._model.labels)
             camera.start(self._worker.put)
@@ -154,6 +161,7 @@ class DepthLabNode(LifecycleNode):
         self._stop()
         self._core_log.close()
         super().destroy_node()
+        destroy_state_machine(self)
 
     def _stop(self) -> None:
         for camera in self.cameras:
@@ -200,12 +208,21 @@ class DepthLabNode(LifecycleNode):
         for camera in self.cameras:
             camera.reset()
 
-    def _infer(self, camera: Camera, frame: Frame) -> InferredFrame | None:
+    def _most_at_once(self, model: Model) -> int:
+        """Return how many cameras' frames may go through the model together."""
+        batch = self._settings.batch
+        is_on = batch == "on" or (batch == "auto" and str(model.device) != "cpu")
+        return LARGEST_BATCH if is_on else 1
+
+    def _infer(self, frames: Mapping[Camera, Frame]) -> dict[Camera, InferredFrame | Exception]:
         assert self._model is not None
         settings = self._settings
-        if not camera.outputs.any_wanted(settings.lazy):
-            return None
-        return infer(camera, frame, self._model, settings)
+        wanted = {
+            camera: frame
+            for camera, frame in frames.items()
+            if camera.outputs.any_wanted(settings.lazy)
+        }
+        return infer(wanted, self._model, settings, self._warn)
 
     def _publish(self, camera: Camera, inferred: InferredFrame) -> None:
         if not self._settings.enable:
@@ -213,9 +230,10 @@ class DepthLabNode(LifecycleNode):
         assert self._model is not None
         begun, settings = time.perf_counter(), inferred.settings
         header = inferred.frame.msg.header
-        prediction, tracks = camera.continuity.follow(
+        prediction, tracks = inferred.frame.continuity.follow(
             inferred.prediction,
             stamp_to_ns(header.stamp) / 1e9,
+            header.frame_id,
             tracking=settings.tracking,
             camera_height=self._camera_height(header.frame_id),
         )
@@ -255,6 +273,9 @@ class DepthLabNode(LifecycleNode):
         if not self.context.ok():
             return  # interrupted, and so nothing can be published: no fault of the frame
         camera.health.on_failed(text)
+        self._warn(text)
+
+    def _warn(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=LOG_EVERY_S)
 
     def _report(self) -> None:

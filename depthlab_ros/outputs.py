@@ -139,7 +139,7 @@ def _detections(result: Result) -> Any:
     )
 
 
-_OUTPUTS: dict[str, tuple[type, Make]] = {
+OUTPUTS: dict[str, tuple[type, Make]] = {
     "segments": (SegmentArray, _segments),
     "panoptic/id": (Image, lambda result: id_map_to_msg(result.prediction.id_map, result.header)),
     "semantic": (
@@ -158,7 +158,7 @@ _OUTPUTS: dict[str, tuple[type, Make]] = {
     ),
 }
 if vision_conversions.HAS_VISION_MSGS:
-    _OUTPUTS["detections"] = (vision_conversions.Detection2DArray, _detections)
+    OUTPUTS["detections"] = (vision_conversions.Detection2DArray, _detections)
 
 
 class Outputs:
@@ -174,7 +174,7 @@ class Outputs:
         self._prefix = prefix
         self._frame_outputs: dict[str, tuple[LifecyclePublisher, Make]] = {
             topic: (self._publisher(kind, topic, OUTPUT_QOS), make)
-            for topic, (kind, make) in _OUTPUTS.items()
+            for topic, (kind, make) in OUTPUTS.items()
         }
         self._label_info = (
             self._publisher(vision_conversions.LabelInfo, "label_info", LATCHED_QOS)

@@ -21,8 +21,8 @@ _TYPE_NAMES = {
     float: "a number",
     int: "a whole number",
     str: "a string",
-    tuple: "a list of strings",
 }
+_ITEM_NAMES = {int: "whole numbers", str: "strings"}
 
 
 class ParameterError(ValueError):
@@ -128,7 +128,7 @@ def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
         read_only=field.metadata["change"] == "never",
         additional_constraints=f"One of: {', '.join(choices)}" if choices else "",
     )
-    if bounds and type(field.default) is int:
+    if bounds and _item_type(field) is int:
         descriptor.integer_range = [IntegerRange(from_value=bounds[0], to_value=bounds[1])]
     elif bounds:
         descriptor.floating_point_range = [
@@ -137,16 +137,24 @@ def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
     return descriptor
 
 
+def _item_type(field: dataclasses.Field[Any]) -> type:
+    """Return the type of a value, or of the items of a list."""
+    default: Any = field.default
+    return type(default[0] if type(default) is tuple else default)
+
+
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
     bounds, choices = field.metadata["bounds"], field.metadata["choices"]
+    is_list, item_type = type(field.default) is tuple, _item_type(field)
+    items = value if is_list and type(value) is tuple else [value]
     if (
-        type(value) is type(field.default)
-        and (type(value) is not tuple or all(type(item) is str for item in value))
-        and (not bounds or bounds[0] <= value <= bounds[1])
+        (type(value) is tuple or not is_list)
+        and all(type(item) is item_type for item in items)
+        and (not bounds or all(bounds[0] <= item <= bounds[1] for item in items))
         and (not choices or value in choices)
     ):
         return
-    expected = f"{_TYPE_NAMES[type(field.default)]}"
+    expected = f"a list of {_ITEM_NAMES[item_type]}" if is_list else _TYPE_NAMES[item_type]
     if bounds:
         expected += f" from {bounds[0]:g} to {bounds[1]:g}"
     if choices:

@@ -13,6 +13,8 @@ from depthlab_core.segments import DepthStatistic
 from depthlab_ros.parameter_declaration import ParameterError, ParameterSet, parameter
 
 MODELS_OWN = -1
+UNKNOWN_SIZE = (0, 0)
+SMALLEST_SIDE = 32
 _NAME = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -41,6 +43,20 @@ class NodeParameters(ParameterSet):
         ("",),
         "Names of the cameras that share the model; each puts its name in front of its topics "
         "(front/image_raw, front/segments). One empty name: one camera with plain topics.",
+        change="unconfigured",
+    )
+    batch: str = parameter(
+        "auto",
+        "Whether frames of several cameras that wait at the same time go through the model "
+        "together: auto (on a GPU), on or off.",
+        choices=("auto", "on", "off"),
+        change="always",
+    )
+    warm_up_size: tuple[int, ...] = parameter(
+        UNKNOWN_SIZE,
+        "Height and width of the images, in pixels, to prepare the model for in configure; the "
+        "first image of another size waits until the model is ready for it. [0, 0] = unknown.",
+        bounds=(0, 100_000),
         change="unconfigured",
     )
     focal_length: float = parameter(
@@ -124,12 +140,18 @@ class NodeParameters(ParameterSet):
     )
 
     def __post_init__(self) -> None:
-        """Check the names of the cameras, too.
+        """Check the names of the cameras and the size of the images, too.
 
         Raises:
             ParameterError: If a value is not allowed.
         """
         super().__post_init__()
+        size = self.warm_up_size
+        if size != UNKNOWN_SIZE and (len(size) != 2 or min(size) < SMALLEST_SIDE):
+            raise ParameterError(
+                f"parameter 'warm_up_size': got {list(size)}, expected height and width of "
+                f"{SMALLEST_SIDE} or more, or [0, 0]"
+            )
         names = self.cameras
         if names == ("",):
             return

@@ -23,7 +23,8 @@ from depthlab_core.checkpoint import CheckpointError
 from depthlab_core.labels import LabelSet
 from depthlab_core.metrics.depth import DepthErrors, SegmentDepthErrors
 from depthlab_core.metrics.panoptic import DepthAwarePanopticQuality, Matches, PanopticQuality
-from depthlab_core.predictor import DepthLab, Prediction
+from depthlab_core.prediction import Prediction
+from depthlab_core.predictor import DepthLab
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES

@@ -26,7 +26,8 @@ from depthlab_core.ground_scale import GroundScaler
 from depthlab_core.labels import CITYSCAPES, VOID
 from depthlab_core.metrics.depth import DepthErrors
 from depthlab_core.metrics.panoptic import match_segments
-from depthlab_core.predictor import DepthLab, Prediction
+from depthlab_core.prediction import Prediction
+from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import Segment, compute_segments
 from depthlab_core.tracking import Tracker
 from training.metrics.tracking import SpeedErrors, TrackingQuality

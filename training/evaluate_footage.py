@@ -22,7 +22,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from depthlab_core.checkpoint import CheckpointError
-from depthlab_core.predictor import DepthLab, Prediction
+from depthlab_core.prediction import Prediction
+from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import Segment
 from depthlab_core.tracking import Tracker
 from training.datasets.footage import read_footage

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from depthlab_core.labels import LabelSet
 from depthlab_core.overlay import draw_prediction
-from depthlab_core.predictor import Prediction
+from depthlab_core.prediction import Prediction
 from training.datasets.sample import Sample
 
 Picture = npt.NDArray[np.uint8]

@@ -98,10 +98,29 @@ def test_openvino_runs_r52() -> None:
             assert_close(engine(x), network(x), 1e-4)
 
 
-def test_openvino_forgets_the_oldest_of_many_sizes(lite0_network: PanopticDepthLab) -> None:
-    engine = choose_engine(lite0_network, CPU, (32, 32), backend="openvino")
-    for width in (64, 96, 128, 160, 32):
-        assert engine(torch.zeros(1, 3, 32, width)).depth.shape == (1, 1, 8, width // 4)
+def test_openvino_forgets_the_shape_that_was_not_used_for_longest(
+    lite0_network: PanopticDepthLab, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = choose_engine(lite0_network, CPU, (32, 32), backend="openvino", precision="fp32")
+    with caplog.at_level(logging.INFO, "depthlab_core.openvino_engine"):
+        for width in (64, 96, 128, 160, 192, 224, 256, 32, 288, 32, 64):
+            assert engine(torch.zeros(1, 3, 32, width)).depth.shape == (1, 1, 8, width // 4)
+    compiled = [message.rpartition(" ")[2] for message in caplog.messages]
+    # The first was used again before the ninth came, so the second made room.
+    assert compiled == [f"{w}x32" for w in (64, 96, 128, 160, 192, 224, 256, 288, 64)]
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino", "onnxruntime"])
+def test_a_batch_is_answered_as_its_images_are(
+    lite0_network: PanopticDepthLab, backend: str
+) -> None:
+    engine = choose_engine(lite0_network, CPU, (64, 96), backend=backend, precision="fp32")
+    images = torch.randn(2, 3, 64, 96)
+    expected = [ModelOutput(*map(torch.clone, engine(image[None]))) for image in images]
+    together = engine(images)
+    for index, alone in enumerate(expected):
+        part = ModelOutput(*(answer[index : index + 1] for answer in together))
+        assert_close(part, alone, 1e-5)
 
 
 def test_a_choice_is_logged_once(

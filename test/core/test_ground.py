@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from depthlab_core import CITYSCAPES, DepthLab, GroundFit, GroundScaler
 from depthlab_core.ground import fit_ground
 from depthlab_core.ground_scale import GroundLimits
-from depthlab_core.predictor import Prediction
+from depthlab_core.prediction import Prediction
 from depthlab_core.segments import compute_segments
 
 ROAD, BUILDING, TERRAIN, SKY = 0, 2, 9, 10

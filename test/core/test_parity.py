@@ -17,7 +17,7 @@ from depthlab_core import CITYSCAPES, DepthLab
 from depthlab_core.checkpoint import Checkpoint
 from depthlab_core.model_zoo import R52
 from depthlab_core.network import ModelOutput, PanopticDepthLab, build_network
-from depthlab_core.predictor import Prediction
+from depthlab_core.prediction import Prediction
 from depthlab_core.restore import restore
 
 DATA = Path(__file__).parent / "data"

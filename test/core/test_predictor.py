@@ -2,6 +2,7 @@
 """The predictor: any image, consistent maps, metric depth, clear errors."""
 
 import dataclasses
+import logging
 import math
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from depthlab_core import DepthLab
 from depthlab_core.config import PostprocessConfig
@@ -101,6 +103,60 @@ def test_postprocess_may_be_replaced(lite0: DepthLab) -> None:
         lite0.postprocess, stuff_area=10**9, center_threshold=1e9
     )
     assert lite0.predict(image).segments == []
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_a_batch_is_answered_as_its_images_are(lite0_checkpoint: Path, backend: str) -> None:
+    model = DepthLab.load(lite0_checkpoint, "cpu", backend, "fp32")
+    model.postprocess = PostprocessConfig(stuff_area=1)
+    # Four of one network input, of which two are resized, and one of another.
+    sizes = [(96, 128), (64, 64), (96, 128), (101, 130), (90, 120)]
+    images = [noise(*size, seed) for seed, size in enumerate(sizes)]
+    focal_lengths = [100.0, 200.0, None, 300.0, 400.0]
+    together = model.predict_batch(images, focal_lengths)
+    for image, focal_length, got in zip(images, focal_lengths, together, strict=True):
+        alone = model.predict(image, focal_length)
+        assert (got.focal_length, got.focal_length_assumed) == (
+            alone.focal_length,
+            alone.focal_length_assumed,
+        )
+        # Sums in another order may tip a pixel whose two best classes are equally likely.
+        assert (got.panoptic_map != alone.panoptic_map).mean() < 1e-3
+        np.testing.assert_allclose(got.depth, alone.depth, rtol=1e-4)
+        assert list(got.timings) == list(alone.timings)
+
+
+def test_a_batch_goes_through_the_network_at_once(
+    lite0: DepthLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+    engine = lite0._engine
+    monkeypatch.setattr(lite0, "_engine", lambda x: (shapes.append(tuple(x.shape)), engine(x))[1])
+    monkeypatch.setattr(lite0._engine, "memory_format", torch.channels_last, raising=False)
+    lite0.predict_batch([noise(64, 96, seed) for seed in range(7)] + [noise(64, 64)])
+    wide, square = (3, 352, 544), (3, 448, 448)
+    assert shapes == [(4, *wide), (2, *wide), (1, *wide), (1, *square)]
+    assert lite0.predict_batch([]) == []
+
+
+def test_a_batch_refuses_what_its_images_would_be_refused_for(lite0: DepthLab) -> None:
+    with pytest.raises(ValueError, match="expected uint8"):
+        lite0.predict_batch([noise(64, 64), np.zeros((64, 64))])
+    with pytest.raises(ValueError, match="focal_length: got -1"):
+        lite0.predict_batch([noise(64, 64)] * 2, [10.0, -1.0])
+    with pytest.raises(ValueError, match="shorter"):
+        lite0.predict_batch([noise(64, 64)] * 2, [10.0])
+
+
+def test_warm_up_compiles_every_batch(
+    lite0_checkpoint: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = DepthLab.load(lite0_checkpoint, "cpu", "openvino", "fp32")
+    with caplog.at_level(logging.INFO, "depthlab_core.openvino_engine"):
+        model.warm_up(64, 96, images=3)
+        model.predict_batch([noise(64, 96)] * 3)
+    compiled = [message.partition("for ")[2] for message in caplog.messages]
+    assert compiled == ["544x352", "2 of 544x352"]
 
 
 def test_unknown_device(lite0_checkpoint: Path) -> None:

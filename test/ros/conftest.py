@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -30,6 +31,8 @@ from depthlab_core.config import PostprocessConfig
 from depthlab_ros.node import DepthLabNode
 
 NAN = float("nan")
+# Ends tests that hang; no test is about speed, and machines may be slow.
+TIMEOUT_S = 300.0
 RELIABLE = QoSProfile(depth=50)
 OUTPUTS = {
     "segments": SegmentArray,
@@ -63,20 +66,33 @@ class StubModel:
     device = "cpu"
     labels = CITYSCAPES
 
-    def __init__(self, delay: float = 0.0) -> None:
-        self.delay = delay
+    def __init__(self) -> None:
+        # Closed, it holds every frame back.
+        self.gate = threading.Event()
+        self.gate.set()
         self.images: list[np.ndarray] = []
+        self.batches: list[int] = []
+        self.warmed_up: list[tuple[int, int, int]] = []
         self.focal_lengths: list[float | None] = []
         self.failure: Exception | None = None
         self.postprocess = PostprocessConfig()
         self.timings: dict[str, float] = {}
+
+    def warm_up(self, height: int, width: int, images: int = 1) -> None:
+        self.warmed_up.append((height, width, images))
+
+    def predict_batch(
+        self, images: Sequence[np.ndarray], focal_lengths: Sequence[float | None]
+    ) -> list[Prediction]:
+        self.batches.append(len(images))
+        return [self.predict(*pair) for pair in zip(images, focal_lengths, strict=True)]
 
     def predict(self, image: np.ndarray, focal_length: float | None = None) -> Prediction:
         self.images.append(image.copy())
         self.focal_lengths.append(focal_length)
         if self.failure is not None:
             raise self.failure
-        time.sleep(self.delay)
+        assert self.gate.wait(TIMEOUT_S)
         is_car = image[..., 0] >= 128
         depth = np.where(image[..., 2] == 255, NAN, image[..., 1]).astype(np.float32)
         return Prediction(
@@ -161,26 +177,72 @@ class Peer(Node):
             self.diagnostics.append(values)
 
 
+class Participants:
+    """Two DDS participants for all tests of a run: the robot's, and that of the node under test.
+
+    Fast DDS may take 3 s to find a participant that is made after others have gone, and 20 s to
+    forget one whose farewell was lost. Topics and services of participants that know each other
+    come and go reliably.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.robot, self.node = Context(), Context()
+        self._keepers = []
+        for context in (self.robot, self.node):
+            rclpy.init(context=context)
+            stack.callback(rclpy.try_shutdown, context=context)
+            keeper = Node("keeper", context=context, enable_rosout=False)
+            stack.callback(keeper.destroy_node)
+            self._keepers.append(keeper)
+        wait_until(lambda: all(len(k.get_node_names()) == 2 for k in self._keepers))
+        self._own = self._seen()
+
+    def wait_until_clean(self) -> None:
+        """Wait until nobody hears any more of what the last test has made."""
+
+        def is_clean() -> bool:
+            # A node whose constructor has failed is not destroyed but by the garbage collector.
+            gc.collect()
+            return self._seen() == self._own
+
+        wait_until(is_clean, what=lambda: f"left behind: {sorted(self._seen() - self._own)}")
+
+    def _seen(self) -> set[str]:
+        names = {f"node {name}" for k in self._keepers for name in k.get_node_names()}
+        for keeper in self._keepers:
+            names |= {name for name, _ in keeper.get_topic_names_and_types(no_demangle=True)}
+        return names
+
+
 class RosBench:
     """Runs nodes in threads of their own and waits for what they do."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, participants: Participants, stack: ExitStack) -> None:
+        self._participants = participants
         self._stack = stack
-        self.peer = self.spin(Peer)
+        self.peer = self._spin(Peer, participants.robot)
 
     def spin(self, make: Callable[..., Node], **kwargs: Any) -> Any:
-        context = Context()
-        rclpy.init(context=context)
-        self._stack.callback(rclpy.try_shutdown, context=context)
-        node = make(context=context, **kwargs)
+        return self._spin(make, self._participants.node, **kwargs)
+
+    def _spin(
+        self,
+        make: Callable[..., Node],
+        context: Context,
+        parameter_overrides: Sequence[Parameter] = (),
+        **kwargs: Any,
+    ) -> Any:
+        # rclpy never takes that service back.
+        quiet = Parameter("start_type_description_service", value=False)
+        node = make(context=context, parameter_overrides=[*parameter_overrides, quiet], **kwargs)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
         thread = threading.Thread(target=executor.spin, daemon=True)
         thread.start()
 
         def stop() -> None:
-            executor.shutdown(timeout_sec=5.0)
-            thread.join(5.0)
+            executor.shutdown(timeout_sec=TIMEOUT_S)
+            thread.join(TIMEOUT_S)
             node.destroy_node()
 
         self._stack.callback(stop)
@@ -198,16 +260,17 @@ class RosBench:
         return node
 
     def connect(self, node: DepthLabNode) -> None:
-        """Wait until peer and active node are connected; either side may know of it first."""
-        peer = self.peer
-        inputs = [peer.image_pub, peer.compressed_pub]
-        wait_until(lambda: any(publisher.get_subscription_count() for publisher in inputs))
-        wait_until(lambda: peer.camera_info_pub.get_subscription_count() > 0)
-        wait_until(lambda: all(map(node.count_publishers, ("camera_info", "image_raw"))))
-        listeners = peer.listeners
-        wait_until(lambda: all(listener.get_publisher_count() for listener in listeners.values()))
-        wait_until(lambda: all(map(node.count_subscribers, listeners)))
-        time.sleep(0.1)
+        """Wait until all endpoints of peer and node on common topics know each other."""
+        self._match(self.peer.publishers, node.subscriptions)
+        self._match(node.publishers, self.peer.subscriptions)
+
+    def _match(self, publishers: Iterable[Any], subscriptions: Iterable[Any]) -> None:
+        publishers, subscriptions = list(publishers), list(subscriptions)
+        common = {p.topic_name for p in publishers} & {s.topic_name for s in subscriptions}
+        senders = [p for p in publishers if p.topic_name in common]
+        receivers = [s for s in subscriptions if s.topic_name in common]
+        wait_until(lambda: all(sender.get_subscription_count() for sender in senders))
+        wait_until(lambda: all(receiver.get_publisher_count() for receiver in receivers))
 
     def state(self) -> str:
         """Ask for the node's lifecycle state, again until the node knows of this client."""
@@ -234,20 +297,24 @@ class RosBench:
         return answer.result().success
 
 
-@pytest.fixture
-def ros() -> Iterator[RosBench]:
+@pytest.fixture(scope="session")
+def participants(ros_domain_id: int) -> Iterator[Participants]:
     with ExitStack() as stack:
-        yield RosBench(stack)
+        yield Participants(stack)
 
 
 @pytest.fixture
-def stub() -> StubModel:
-    return StubModel()
+def ros(participants: Participants) -> Iterator[RosBench]:
+    with ExitStack() as stack:
+        yield RosBench(participants, stack)
+    participants.wait_until_clean()
 
 
 @pytest.fixture
-def slow_stub() -> StubModel:
-    return StubModel(delay=0.25)
+def stub() -> Iterator[StubModel]:
+    model = StubModel()
+    yield model
+    model.gate.set()
 
 
 @pytest.fixture
@@ -264,10 +331,12 @@ def overrides(**values: Any) -> list[Parameter]:
     return [Parameter(name, value=value) for name, value in values.items()]
 
 
-def wait_until(is_so: Callable[[], bool], timeout: float = 60.0) -> None:
-    # A participant whose farewell is lost stays known for Fast DDS's lease of 20 s, and a service
-    # that seems to be offered one and a half times is not ready until then.
+def wait_until(
+    is_so: Callable[[], bool],
+    timeout: float = TIMEOUT_S,
+    what: Callable[[], str] = lambda: "timed out",
+) -> None:
     deadline = time.monotonic() + timeout
     while not is_so():
-        assert time.monotonic() < deadline, "timed out"
+        assert time.monotonic() < deadline, what()
         time.sleep(0.01)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import array
 import dataclasses
 import math
+import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -34,9 +36,18 @@ class Street:
         self._car = stub.segments[1]
         self.hidden: set[int] = set()
         self.ground = GROUND
+        # Closed, it holds every frame back.
+        self.gate = threading.Event()
+        self.gate.set()
+        self.is_waiting = False
 
     def distance(self, number: int) -> float:
         return 30.0 - 4.0 * number / RATE
+
+    def predict_batch(self, images, focal_lengths) -> list[Prediction]:
+        self.is_waiting = not self.gate.is_set()
+        assert self.gate.wait(300.0)
+        return [self.predict(*pair) for pair in zip(images, focal_lengths, strict=True)]
 
     def predict(self, image: np.ndarray, focal_length: float | None = None) -> Prediction:
         number = int(image[0, 0, 0])
@@ -78,8 +89,10 @@ class Street:
 
 
 @pytest.fixture
-def street(stub) -> Street:
-    return Street(stub)
+def street(stub) -> Iterator[Street]:
+    model = Street(stub)
+    yield model
+    model.gate.set()
 
 
 def frame(number: int, *, start: float = 100.0) -> Image:
@@ -145,6 +158,51 @@ def test_a_jump_back_in_time_starts_new_tracks(ros, street, until):
     [again] = play(ros, until, [0])
     assert [thing.track_id for thing in again] == [3, 4]
     assert math.isnan(again[0].closing_speed)
+
+
+def test_a_frame_under_way_over_a_jump_keeps_the_tracks_of_its_time(ros, street, until):
+    ros.peer.listen("segments")
+    received = ros.peer.received["segments"]
+    [camera] = ros.node(street, camera_height=1.5).cameras
+    play(ros, until, range(2))
+    street.gate.clear()
+    ros.peer.image_pub.publish(frame(2))
+    until(lambda: street.is_waiting)
+    old = camera.continuity
+    ros.peer.image_pub.publish(frame(0))
+    until(lambda: camera.continuity is not old)
+    street.ground = dataclasses.replace(GROUND, height=0.5)
+    street.gate.set()
+    until(lambda: len(received) == 4)
+    ids = [[s.track_id for s in msg.segments if s.is_thing] for msg in received]
+    assert ids == [[1, 2], [1, 2], [1, 2], [3, 4]]
+    # The ground of the frame that was under way is smoothed with those of its own time; the one
+    # after the jump has its scale from its own ground alone.
+    depths = [next(s.depth for s in msg.segments if s.is_thing) for msg in received]
+    assert depths == pytest.approx([15.0, 15.0, 15.0 * 2**0.2, 30.0])
+
+
+@pytest.mark.parametrize("change", ["frame_id", "size"])
+def test_another_view_starts_tracks_and_scale_afresh(street, change):
+    continuity, seen = Continuity(), street.predict(np.zeros((1, 1, 3), np.uint8))
+    lower = dataclasses.replace(seen, ground=dataclasses.replace(GROUND, height=0.5))
+    frame_id = "front"
+
+    def follow(prediction, stamp):
+        scaled, tracks = continuity.follow(
+            prediction, stamp, frame_id, tracking=True, camera_height=1.0
+        )
+        return scaled.segments[1].depth_median, [track.track_id for track in tracks.values()]
+
+    assert follow(seen, 0.0) == (pytest.approx(10.0), [1, 2])
+    assert follow(seen, 0.1) == (pytest.approx(10.0), [1, 2])
+    if change == "frame_id":
+        frame_id = "rear"
+    else:
+        lower = dataclasses.replace(lower, id_map=lower.id_map[:-1], depth=lower.depth[:-1])
+    # Had the scale been smoothed, depth would be 10 times the fifth root of 2.
+    assert follow(lower, 0.2) == (pytest.approx(20.0), [3, 4])
+    assert follow(lower, 0.3) == (pytest.approx(20.0), [3, 4])
 
 
 def test_without_tracking_things_have_no_track(ros, street, until):
@@ -223,7 +281,7 @@ def test_a_fit_that_becomes_poor_is_told_and_the_scale_stays(street):
     poor = dataclasses.replace(seen, ground=dataclasses.replace(GROUND, inlier_ratio=0.3))
     states = []
     for prediction in (seen, poor, seen):
-        continuity.follow(prediction, 0.0, tracking=False, camera_height=1.5)
+        continuity.follow(prediction, 0.0, "front", tracking=False, camera_height=1.5)
         values = continuity.values()
         assert values["depth_scale"] == "1.500"
         states.append(values["depth_scale_state"])
@@ -293,7 +351,9 @@ def test_scale_is_smoothed_and_a_new_mounting_starts_afresh(street):
     lower = dataclasses.replace(seen, ground=dataclasses.replace(GROUND, height=0.5))
 
     def depth_of(prediction, camera_height):
-        scaled, _ = continuity.follow(prediction, 0.0, tracking=False, camera_height=camera_height)
+        scaled, _ = continuity.follow(
+            prediction, 0.0, "front", tracking=False, camera_height=camera_height
+        )
         return scaled.segments[1].depth_median
 
     assert depth_of(seen, 1.0) == pytest.approx(10.0)
@@ -301,6 +361,6 @@ def test_scale_is_smoothed_and_a_new_mounting_starts_afresh(street):
     assert depth_of(lower, 1.0) == pytest.approx(10.0 * 2**0.2)
     assert depth_of(lower, 1.05) == pytest.approx(10.0 * 2 ** (0.2 * 0.8) * 2.1**0.2)
     assert depth_of(lower, 1.5) == pytest.approx(30.0)
-    continuity.reset()
+    continuity = continuity.successor()
     assert continuity.values() == {}
     assert depth_of(seen, 1.5) == pytest.approx(15.0)

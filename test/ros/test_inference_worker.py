@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 import pytest
 
@@ -16,24 +17,39 @@ class Stages:
 
     def __init__(self) -> None:
         self.inferred: list[str] = []
+        self.batches: list[int] = []
+        self.most_at_once = 1
         self.published: list[str] = []
         self.given_up: list[tuple[str, str]] = []
         self.gates: dict[str, threading.Event] = {}
         self.worker = InferenceWorker(
-            self.infer, self.publish, lambda camera, text: self.given_up.append((camera, text))
+            self.infer,
+            self.publish,
+            lambda camera, text: self.given_up.append((camera, text)),
+            lambda: self.most_at_once,
         )
 
     def hold(self, step: str) -> threading.Event:
         return self.gates.setdefault(step, threading.Event())
 
-    def infer(self, camera: str, frame: str) -> str | None:
+    def infer(self, frames: Mapping[str, str]) -> dict[str, str | Exception]:
+        if "broken stage" in frames.values():
+            raise RuntimeError("all of them")
+        self.batches.append(len(frames))
+        return {
+            camera: self.infer_one(frame)
+            for camera, frame in frames.items()
+            if frame != "unwanted"
+        }
+
+    def infer_one(self, frame: str) -> str | Exception:
         self.inferred.append(frame)
         self._wait(f"infer {frame}")
-        if frame == "broken":
-            raise RuntimeError("two\nlines")
-        if frame == "no image":
-            raise ConversionError("got nothing")
-        return None if frame == "unwanted" else frame
+        errors = {
+            "broken": RuntimeError("two\nlines"),
+            "no image": ConversionError("got nothing"),
+        }
+        return errors.get(frame, frame)
 
     def publish(self, camera: str, result: str) -> None:
         if result == "unpublishable":
@@ -92,10 +108,37 @@ def test_order_is_kept_and_cameras_take_turns(stages, until):
     until(lambda: stages.published == ["1", "4", "3"])
 
 
+def test_frames_that_wait_at_the_same_time_are_inferred_together(stages, until):
+    stages.most_at_once = 2
+    gate = stages.hold("infer 1")
+    stages.worker.put("front", "1")
+    until(lambda: stages.inferred == ["1"])
+    for camera, frame in (("rear", "2"), ("front", "3"), ("left", "4"), ("rear", "5")):
+        stages.worker.put(camera, frame)
+    gate.set()
+    until(lambda: stages.published == ["1", "5", "3", "4"])
+    assert stages.batches == [1, 2, 1]
+    assert stages.worker.replaced("rear") == 1
+
+
+def test_one_of_a_batch_fails_alone(stages, until):
+    stages.most_at_once = 3
+    gate = stages.hold("infer 1")
+    stages.worker.put("front", "1")
+    until(lambda: stages.inferred == ["1"])
+    for camera, frame in (("rear", "2"), ("left", "broken"), ("front", "3")):
+        stages.worker.put(camera, frame)
+    gate.set()
+    until(lambda: stages.published == ["1", "2", "3"])
+    assert stages.given_up == [("left", "frame failed: RuntimeError: two lines")]
+    assert stages.batches == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("frame", "text"),
     [
         ("broken", "frame failed: RuntimeError: two lines"),
+        ("broken stage", "frame failed: RuntimeError: all of them"),
         ("no image", "frame dropped: got nothing"),
         ("unpublishable", "frame failed: ValueError: too large"),
     ],
@@ -110,7 +153,7 @@ def test_a_failure_costs_its_frame_alone(stages, until, frame, text):
 
 def test_what_nobody_wants_is_not_published(stages, until):
     stages.worker.put("front", "unwanted")
-    until(lambda: stages.inferred == ["unwanted"])
+    until(lambda: stages.batches == [1])
     stages.worker.put("front", "wanted")
     until(lambda: stages.published == ["wanted"])
 

@@ -35,6 +35,17 @@ def test_cameras_take_turns_however_fast_one_is():
     assert slots.replaced("slow") == 0
 
 
+def test_what_waits_is_taken_in_turn():
+    slots: LatestFrames[str, int] = LatestFrames()
+    assert slots.take_waiting(3) == []
+    for number, camera in enumerate(("front", "rear", "left", "front")):
+        slots.put(camera, number)
+    assert slots.take_waiting(0) == []
+    assert slots.take_waiting(2) == [("front", 3), ("rear", 1)]
+    assert slots.take_waiting(2) == [("left", 2)]
+    assert slots.replaced("front") == 1
+
+
 def test_clear_drops_what_waits():
     slots: LatestFrames[str, int] = LatestFrames()
     slots.put("front", 1)

@@ -6,6 +6,7 @@ Where ROS's launch packages are installed, the launch file is really evaluated.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import importlib.util
 from pathlib import Path
@@ -13,10 +14,12 @@ from pathlib import Path
 import pytest
 import rclpy
 import yaml
+from sensor_msgs.msg import Image
 
 from depthlab_ros.node import DepthLabNode
+from depthlab_ros.outputs import OUTPUTS
 from depthlab_ros.parameters import NodeParameters
-from depthlab_ros.player import PlayerParameters
+from depthlab_ros.player import DEFAULT_FRAME_ID, PlayerParameters
 
 ROOT = Path(__file__).parents[2]
 COMMON = {"model", "device", "params_file", "rviz", "large_images"}
@@ -56,21 +59,10 @@ def test_launch_file_describes_every_argument(path):
 )
 def test_launch_file_starts(name, arguments, executables, monkeypatch):
     pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
-    from launch import LaunchContext
-    from launch.actions import (
-        DeclareLaunchArgument,
-        OpaqueFunction,
-        SetEnvironmentVariable,
-    )
+    from launch.actions import SetEnvironmentVariable
     from launch_ros.actions import Node
 
-    entities = load(ROOT / "launch" / f"{name}.launch.py").entities
-    context = LaunchContext()
-    context.launch_configurations.update(arguments | {"params_file": "mine.yaml"})
-    for entity in entities:
-        if isinstance(entity, DeclareLaunchArgument) and entity.name != "params_file":
-            entity.execute(context)
-    [nodes] = [entity for entity in entities if isinstance(entity, OpaqueFunction)]
+    context, nodes = evaluated(name, arguments)
     monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
     settings, *processes = nodes.execute(context)
     assert isinstance(settings, SetEnvironmentVariable)
@@ -82,6 +74,42 @@ def test_launch_file_starts(name, arguments, executables, monkeypatch):
     # What the user has chosen stays.
     monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
     assert not isinstance(nodes.execute(context)[0], SetEnvironmentVariable)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rate", "loop"),
+    [({}, 1.0, False), ({"rate": "0.5", "loop": "true"}, 0.5, True)],
+)
+def test_the_command_that_plays_a_bag_is_one_that_ros2_bag_takes(tmp_path, arguments, rate, loop):
+    pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
+    play = pytest.importorskip("ros2bag.verb.play", reason="ros2bag is not installed")
+    from launch.actions import ExecuteProcess
+    from launch.utilities import perform_substitutions
+
+    context, nodes = evaluated("replay", {"bag": str(tmp_path)} | arguments)
+    [player] = [entity for entity in nodes.execute(context) if type(entity) is ExecuteProcess]
+    ros2, bag, verb, *options = [perform_substitutions(context, part) for part in player.cmd]
+    assert (ros2, bag, verb) == ("ros2", "bag", "play")
+    parser = argparse.ArgumentParser()
+    play.PlayVerb().add_arguments(parser, "ros2")
+    taken = parser.parse_args(options)
+    assert Path(getattr(taken, "bag_path", options[0])) == tmp_path
+    assert (taken.clock, taken.rate, taken.loop) == (100.0, rate, loop)
+
+
+def evaluated(name, arguments):
+    """Return a context with a launch file's arguments, and the function that makes its nodes."""
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+
+    entities = load(ROOT / "launch" / f"{name}.launch.py").entities
+    context = LaunchContext()
+    context.launch_configurations.update(arguments | {"params_file": "mine.yaml"})
+    for entity in entities:
+        if isinstance(entity, DeclareLaunchArgument) and entity.name != "params_file":
+            entity.execute(context)
+    [nodes] = [entity for entity in entities if isinstance(entity, OpaqueFunction)]
+    return context, nodes
 
 
 def load(path):
@@ -141,15 +169,18 @@ def test_parameter_file_reaches_a_node_in_any_namespace(tmp_path):
 
 def test_rviz_shows_topics_that_exist():
     content = yaml.safe_load((ROOT / "rviz" / "depthlab.rviz").read_text(encoding="utf-8"))
-    displays = content["Visualization Manager"]["Displays"]
-    topics = {display["Topic"]["Value"] for display in displays}
-    assert topics == {
+    manager = content["Visualization Manager"]
+    shown = {display["Topic"]["Value"]: display for display in manager["Displays"]}
+    assert {topic for topic, display in shown.items() if display["Enabled"]} == {
         "/image_annotated",
         "/depth/image",
-        "/panoptic/id",
-        "/image_raw",
         "/points",
         "/markers",
     }
-    # Best effort connects to publishers of both kinds.
-    assert {d["Topic"]["Reliability Policy"] for d in displays} == {"Best Effort"}
+    assert shown.keys() - {f"/{topic}" for topic in OUTPUTS} == {"/image_raw"}
+    for topic, display in shown.items():
+        kind = Image if topic == "/image_raw" else OUTPUTS[topic.strip("/")][0]
+        assert display["Class"] == f"rviz_default_plugins/{kind.__name__}"
+        # Best effort connects to publishers of both kinds.
+        assert display["Topic"]["Reliability Policy"] == "Best Effort"
+    assert manager["Global Options"]["Fixed Frame"] == DEFAULT_FRAME_ID

@@ -7,8 +7,6 @@ import array
 import os
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -35,19 +33,19 @@ def publish(ros) -> None:
 
 def test_a_working_node_tells_rates_times_and_memory(ros, stub, until):
     ros.peer.listen("segments")
-    ros.node(stub)
-    for _ in range(20):
+    [camera] = ros.node(stub).cameras
+    for number in range(1, 21):
         publish(ros)
-        time.sleep(0.1)
+        until(lambda number=number: camera.health.published.total == number)
     until(lambda: any(d.get("frames_published") == "20" for d in ros.peer.diagnostics))
     last = next(d for d in ros.peer.diagnostics if d.get("frames_published") == "20")
     assert (last["level"], last["message"]) == (OK, "active")
     assert (last["name"], last["model"], last["device"]) == ("/depthlab_node", "stub", "cpu")
-    assert 5.0 < float(last["input_rate_hz"]) < 11.0
-    assert 5.0 < float(last["output_rate_hz"]) < 11.0
-    assert 0.0 < float(last["latency_ms"]) < 500.0
-    for stage in ("decode", "inference", "publish"):
-        assert 0.0 <= float(last[f"{stage}_ms"]) < 500.0
+    assert float(last["input_rate_hz"]) > 0.0
+    assert float(last["output_rate_hz"]) > 0.0
+    assert float(last["latency_ms"]) > 0.0
+    for stage in ("waiting", "decode", "inference", "handover", "tracking", "publish"):
+        assert float(last[f"{stage}_ms"]) >= 0.0
     assert 50.0 < float(last["memory_mib"]) < 20_000.0
     assert (last["frames_dropped"], last["frames_failed"], last["last_error"]) == ("0", "0", "")
 
@@ -113,33 +111,31 @@ def test_images_lost_by_the_middleware_are_counted_and_told(ros, stub, until):
     try:
         until(lambda: any("were lost on their way" in d["message"] for d in ros.peer.diagnostics))
     finally:
-        camera.kill()
-        camera.wait(10.0)
+        camera.terminate()  # with a farewell
+        camera.wait()
     told = next(d for d in ros.peer.diagnostics if "were lost on their way" in d["message"])
     assert told["level"] == WARN
     assert int(told["frames_lost"]) > 1
     assert " images on /image_raw were lost" in told["message"]
 
 
-def test_slow_model_cannot_keep_up(ros, slow_stub, until):
+def test_slow_model_cannot_keep_up(ros, stub, until):
     ros.peer.listen("segments")
-    ros.node(slow_stub)
-    for _ in range(60):
+    ros.node(stub)
+    stub.gate.clear()
+
+    def is_told() -> bool:
         publish(ros)
-        time.sleep(0.05)
-    until(lambda: any("cannot keep up" in d["message"] for d in ros.peer.diagnostics))
+        return any("cannot keep up" in d["message"] for d in ros.peer.diagnostics)
+
+    until(is_told)
     last = next(d for d in ros.peer.diagnostics if "cannot keep up" in d["message"])
     assert last["level"] == WARN
     assert int(last["frames_dropped"]) > 0
 
 
 def test_reports_go_on_while_the_model_hangs(ros, stub, until):
-    released = threading.Event()
-    predict = stub.predict
-    stub.predict = lambda image, focal_length=None: (
-        released.wait(30.0),
-        predict(image, focal_length),
-    )[1]
+    stub.gate.clear()
     ros.peer.listen("segments")
     ros.node(stub)
     publish(ros)
@@ -147,7 +143,7 @@ def test_reports_go_on_while_the_model_hangs(ros, stub, until):
     count = len(ros.peer.diagnostics)
     until(lambda: len(ros.peer.diagnostics) >= count + 3)
     assert ros.peer.diagnostics[-1]["frames_published"] == "0"
-    released.set()
+    stub.gate.set()
     until(lambda: len(ros.peer.received["segments"]) == 1)
 
 

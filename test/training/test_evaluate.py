@@ -13,7 +13,7 @@ from depthlab_core.checkpoint import save_checkpoint
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
-from depthlab_core.predictor import Prediction
+from depthlab_core.prediction import Prediction
 from depthlab_core.segments import compute_segments
 from training.datasets.camvid import CamVid
 from training.evaluate import Evaluation, main

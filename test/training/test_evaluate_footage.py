@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from depthlab_core.labels import CITYSCAPES
-from depthlab_core.predictor import Prediction
+from depthlab_core.prediction import Prediction
 from depthlab_core.segments import compute_segments
 from training.datasets.footage import Footage, read_footage
 from training.datasets.sample import DatasetError
