@@ -43,7 +43,7 @@ class Board:
                 self._writer.add_scalar(name, value, self._trainer.step)
 
     def pictures(self) -> None:
-        """Write input, segments, depth and depth error of each dataset's first frame."""
+        """Write input, segments, depth, depth error and truth of each dataset's first frame."""
         if self._writer is None:
             return
         trainer = self._trainer

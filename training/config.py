@@ -132,7 +132,7 @@ class LoopConfig:
         log_every: Steps between progress lines.
         checkpoint_minutes: Time between checkpoints.
         tensorboard: Whether losses and pictures are written for TensorBoard.
-        pictures_every: Steps between pictures there.
+        pictures_every: Steps between pictures there; the last step has some too.
         report_frames: Frames of each dataset's ``val`` part that the final report is about; 0: no
             report.
     """

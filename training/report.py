@@ -14,7 +14,8 @@ import cv2
 from depthlab_core.predictor import DepthLab
 from training.datasets.sample import SampleDataset
 from training.pictures import Picture, draw_panels
-from training.results_table import Results, Table, tables
+from training.report_tables import PageTable, page_tables
+from training.results_table import Results
 
 PAGE = "report.html"
 
@@ -22,15 +23,19 @@ _PANEL_WIDTH = 640
 _CAPTIONS = {
     "input": "input",
     "panoptic": "segments",
-    "depth": "depth: red 3 m, blue 60 m",
-    "error": "depth error: black 0, bright 50 %, grey no truth",
+    "panoptic_true": "true segments",
+    "depth_error": "depth error: black 0, bright 50 % or more, grey no truth",
+    "depth": "depth: red 3 m, blue 60 m, grey unknown",
+    "depth_true": "true depth",
 }
+"""In the page's order, which its style makes three columns of."""
 _CHOSEN_BY = {
     "pq": ("panoptic quality", False),
     "accuracy": ("share of pixels of the right class", False),
     "abs_rel": ("relative depth error", True),
 }
 """Title of each figure that frames are ranked by, and whether less is better."""
+_FRAME_FIGURES = {"pq": "PQ", "accuracy": "right class", "abs_rel": "AbsRel"}
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem;
   padding: 0 1.5rem; color: #1c2024; background: #fff; }
@@ -38,12 +43,15 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-
 p.about { color: #60646c; margin-top: 0; }
 .tables { display: flex; flex-wrap: wrap; gap: 1rem 3rem; align-items: flex-start; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .6rem 0 .3rem; }
+caption { text-align: left; white-space: nowrap; font-weight: 600; padding: .6rem 0 .3rem; }
 th, td { padding: .15rem .7rem; border-bottom: 1px solid #e4e6e9; text-align: right; }
 th { color: #60646c; font-weight: 500; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .frame { margin: 0 0 1.8rem; } .frame h3 { font-size: .95rem; margin: .2rem 0; }
-.panels { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem; }
+.panels { display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem; }
+.input { grid-area: 1 / 1; } .panoptic { grid-area: 1 / 2; } .panoptic_true { grid-area: 1 / 3; }
+.depth_error { grid-area: 2 / 1; } .depth { grid-area: 2 / 2; } .depth_true { grid-area: 2 / 3; }
+@media (max-width: 50rem) { .panels { display: block; } }
 figure { margin: 0; } img { width: 100%; display: block; }
 figcaption { color: #60646c; font-size: .85rem; }
 """
@@ -86,7 +94,7 @@ def write_report(
         count: How many best and how many worst frames to show by each figure.
     """
     parts = [f"<h1>{html.escape(title)}</h1>", f"<p class='about'>{len(frames)} frames</p>"]
-    parts += ["<div class='tables'>", *map(_table, tables(results)), "</div>"]
+    parts += ["<div class='tables'>", *map(_table, page_tables(results)), "</div>"]
     for figure, (meaning, less_is_better) in _CHOSEN_BY.items():
         ranked = [frame for frame in frames if figure in frame.figures]
         ranked.sort(key=lambda frame: frame.figures[figure], reverse=not less_is_better)
@@ -107,25 +115,30 @@ def write_report(
     return path
 
 
-def _table(table: Table) -> str:
+def _table(table: PageTable) -> str:
     head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-    rows = []
-    for name, values in table.rows:
-        cells = "".join(f"<td>{'–' if v is None else f'{v:.4g}'}</td>" for v in values)
-        rows.append(f"<tr><td>{html.escape(name)}</td>{cells}</tr>")
+    if not any(table.columns):
+        head = ""
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>"
+        for row in table.rows
+    )
     caption = f"<caption>{html.escape(table.title)}</caption>"
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _frame(frame: FrameFigures, model: DepthLab, dataset: SampleDataset) -> str:
     sample = dataset[frame.index]
     prediction = model.predict(sample.image, sample.focal_length)
     panels = draw_panels(sample, prediction, model.labels)
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in frame.figures.items())
+    figures = ", ".join(
+        f"{_FRAME_FIGURES[name]} {value:.1%}" for name, value in frame.figures.items()
+    )
     pictures = "".join(
-        f"<figure><img alt='{name}' src='{_as_data(picture)}'>"
-        f"<figcaption>{_CAPTIONS[name]}</figcaption></figure>"
-        for name, picture in panels.items()
+        f"<figure class='{name}'><img alt='{name}' src='{_as_data(panels[name])}'>"
+        f"<figcaption>{caption}</figcaption></figure>"
+        for name, caption in _CAPTIONS.items()
+        if name in panels
     )
     heading = f"<h3>{html.escape(frame.name)}: {figures}</h3>"
     return f"<div class='frame'>{heading}<div class='panels'>{pictures}</div></div>"

@@ -30,9 +30,9 @@ def tables(results: Mapping[str, float]) -> list[Table]:
     """Arrange figures; those that are absent leave no table behind."""
     overall = [(name, [value]) for name, value in results.items() if "/" not in name]
     found = [Table("Overall", ("figure", "value"), [(n, list(v)) for n, v in overall])]
-    parts = [name.split("/", 1) for name in results if "/" in name]
-    bands = [part for figure, part in parts if figure == "segment_depth" and _is_band(part)]
-    classes = dict.fromkeys(part for _, part in parts if part not in bands)
+    bands = distance_bands(results)
+    parts = [name.split("/", 1)[1] for name in results if "/" in name]
+    classes = dict.fromkeys(part for part in parts if part not in bands)
     columns = [
         figure for figure in _PER_CLASS if any(f"{figure}/{name}" in results for name in classes)
     ]
@@ -43,6 +43,12 @@ def tables(results: Mapping[str, float]) -> list[Table]:
         rows = [(band, [results.get(f"segment_depth/{band}")]) for band in bands]
         found.append(Table("Depth of segments by distance", ("distance", "segment_depth"), rows))
     return found
+
+
+def distance_bands(results: Mapping[str, float]) -> list[str]:
+    """Return the distances that there are figures for, such as ``10-20m``."""
+    parts = [name.split("/", 1)[1] for name in results if name.startswith("segment_depth/")]
+    return [part for part in parts if part.endswith("m") and part[:1].isdigit()]
 
 
 def as_text(results: Mapping[str, float]) -> str:
@@ -57,10 +63,6 @@ def as_text(results: Mapping[str, float]) -> str:
         for name, values in table.rows:
             lines.append(f"{name:<18}" + "".join(f"{_number(value):>15}" for value in values))
     return "\n".join(lines)
-
-
-def _is_band(name: str) -> bool:
-    return name.endswith("m") and name[:1].isdigit()
 
 
 def _number(value: float | None) -> str:

@@ -22,6 +22,8 @@ import yaml
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.predictor import choose_device
@@ -38,6 +40,7 @@ from training.imagenet import ImageNetWeightsError
 from training.optimizer import set_learning_rate
 from training.progress import Progress
 from training.run_state import RunStateError, save_atomically
+from training.scales import warn_of_other_scale
 from training.stop_request import StopRequest
 from training.style import StyleMixer
 from training.trainer import Trainer
@@ -67,7 +70,7 @@ def train(
         (trainer.output / "config.yaml").write_text(text, encoding="utf-8")
     loader = build_loader(trainer)
     board = Board(trainer)
-    with StopRequest().listening() as stop:
+    with StopRequest().listening() as stop, logging_redirect_tqdm():
         train_steps(trainer, loader, stop, board)
     trainer.save()
     if trainer.step == config.loop.iterations:
@@ -84,6 +87,9 @@ def build_loader(trainer: Trainer) -> DataLoader[Example]:
         for name, dataset in config.datasets.items()
         if dataset.weight > 0 or name in {other.style_from for other in config.datasets.values()}
     }
+    for name, dataset in config.datasets.items():
+        if dataset.weight > 0:
+            warn_of_other_scale(name, used[name], dataset, config.augment, config.model.input)
 
     def maker(style_from: str | None) -> ExampleMaker:
         style = None if style_from is None else StyleMixer(used[style_from], config.style)
@@ -126,6 +132,13 @@ def train_steps(
     """Do the optimiser steps that are left."""
     config = trainer.config
     progress = Progress(trainer.step, config.loop.iterations, config.loop.batch_size)
+    # In a terminal; elsewhere the log's lines must do.
+    bar = tqdm(
+        initial=trainer.step,
+        total=config.loop.iterations,
+        unit="step",
+        disable=True if trainer.collective.rank != 0 else None,
+    )
     last_save = time.monotonic()
     batches = iter(loader)
     while trainer.step < config.loop.iterations and not stop.by_any(
@@ -136,14 +149,17 @@ def train_steps(
         )
         train_step(trainer, batches, progress)
         trainer.step += 1
-        if trainer.step % config.loop.log_every == 0 or trainer.step == config.loop.iterations:
+        bar.update()
+        is_last = trainer.step == config.loop.iterations
+        if trainer.step % config.loop.log_every == 0 or is_last:
             board.scalars(progress.scalars(trainer.step, lr))
             logger.info("%s", progress.line(trainer.step, lr))
-        if trainer.step % config.loop.pictures_every == 0:
+        if trainer.step % config.loop.pictures_every == 0 or is_last:
             board.pictures()
         if time.monotonic() - last_save > 60 * config.loop.checkpoint_minutes:
             trainer.save()
             last_save = time.monotonic()
+    bar.close()
     logger.info("%s", progress.summary(trainer.step))
 
 
@@ -215,6 +231,8 @@ def _log_to(folder: Path, collective: Collective) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers, force=True
     )
+    # Each time that pictures are drawn it would tell by what they are.
+    logging.getLogger("depthlab_core").setLevel(logging.WARNING)
 
 
 def _device(name: str) -> torch.device:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from depthlab_core.prediction import Prediction
 from depthlab_core.segments import compute_segments
 from training.datasets.camvid import CamVid
 from training.evaluate import Evaluation, main
-from training.pictures import draw_depth, draw_error
+from training.pictures import draw_depth, draw_error, draw_panels
+from training.report_tables import page_tables
 from training.results_table import as_text
 
 
@@ -87,9 +89,50 @@ def test_the_report_shows_tables_and_each_chosen_frame(checkpoint, tmp_path, cap
     assert "report.html" in capsys.readouterr().out
     page = (folder / "report.html").read_text()
     assert re.findall(r"(?:src|href)='(?!data:)[^']*'", page) == []
-    # Two best and one worst, by each of two figures, in four pictures.
+    # Two best and one worst, by each of two figures, in six pictures.
     pictures = re.findall(r"<img alt='(\w+)' src='data:image/jpeg;base64,", page)
-    assert pictures == ["input", "panoptic", "depth", "error"] * 6
+    panels = ["input", "panoptic", "panoptic_true", "depth_error", "depth", "depth_true"]
+    assert pictures == panels * 6
+
+
+def test_the_report_has_a_place_for_every_figure(street_samples):
+    evaluation = Evaluation(CITYSCAPES)
+    for sample in street_samples:
+        evaluation.update(ideal(sample), sample)
+    # A value of its own for each figure, to be found again.
+    results = {name: number / 1000 for number, name in enumerate(evaluation.result(), 1)}
+    tables = page_tables(results)
+    values = [cell for table in tables for row in table.rows for cell in row[1:] if cell != "–"]
+    assert len(values) == len(results)
+    assert [table.columns for table in tables if table.title == "Classes"] == [
+        ("", "PQ", "IoU", "AP", "depth error")
+    ]
+    quality = tables[0]
+    assert quality.rows[1] == (
+        "things",
+        *(f"{results[name]:.1%}" for name in ("pq_things", "sq_things", "rq_things")),
+    )
+
+
+def test_coarse_truth_is_drawn_as_its_likeliest_class(camvid_root):
+    sample = CamVid(camvid_root, "train")[0]
+    panoptic = np.where(sample.semantic == 201, 13000, 0).astype(np.int32)
+    prediction = replace(
+        ideal(replace(sample, panoptic=panoptic, depth=np.ones(panoptic.shape), focal_length=1.0)),
+        depth=np.full(panoptic.shape, np.nan, np.float32),
+    )
+    panels = draw_panels(sample, prediction, CITYSCAPES)
+    assert panels.keys() == {"input", "panoptic", "panoptic_true", "depth"}
+    # 80 pixels wide is too small for text: seven times as large.
+    assert {picture.shape for picture in panels.values()} == {(420, 560, 3)}
+    # A corner of the car, far from its tag: tinted alike in truth and prediction.
+    truth, predicted, image = (
+        panels[name][7 * 31, 7 * 11].astype(int) for name in ("panoptic_true", "panoptic", "input")
+    )
+    assert (truth == predicted).all()
+    assert (truth != image).any()
+    # Unlabelled rows keep their colour.
+    assert (panels["panoptic_true"][3, 3] == panels["input"][3, 3]).all()
 
 
 def test_the_table_fits_80_columns(street_samples):

@@ -111,10 +111,11 @@ def test_tensorboard_gets_scalars_and_pictures_and_the_run_a_report(tmp_path, ca
     events.Reload()
     assert {"loss/total", "loss/depth", "lr", "val_streets/pq"} <= set(events.Tags()["scalars"])
     assert [event.step for event in events.Scalars("loss/total")] == [1, 2]
-    panels = {"streets/input", "streets/panoptic", "streets/depth", "streets/error"}
-    assert set(events.Tags()["images"]) == panels
+    panels = ("input", "panoptic", "panoptic_true", "depth", "depth_true", "depth_error")
+    assert set(events.Tags()["images"]) == {f"streets/{panel}" for panel in panels}
     picture = events.Images("streets/input")[0]
-    assert (picture.step, picture.width, picture.height) == (2, 128, 64)
+    # Small frames are enlarged, for text to find room.
+    assert (picture.step, picture.width, picture.height) == (2, 512, 256)
     assert "streets val" in (tmp_path / "report" / "streets" / "report.html").read_text()
     assert json.loads((tmp_path / "report" / "streets" / "figures.json").read_text())["pq"] >= 0
     assert "By class" in caplog.text
