@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the network's output to segments and maps on the image's grid, in plain torch and numpy.
 
-This is the readable form and the one that GPUs run. ``depthlab_core.cpu.interpret`` answers the
-same on a CPU, faster.
+This is the readable form, which others are tested against: ``depthlab_core.cpu.interpret`` answers
+the same on a CPU, faster, and ``depthlab_core.gpu.interpret`` on a GPU, without waiting for it.
 """
 
 from __future__ import annotations

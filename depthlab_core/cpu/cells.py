@@ -61,33 +61,52 @@ def cells_of(points: npt.NDArray[np.float32], height: int, width: int) -> Cells:
     return Cells(starts, candidates, cell_columns, _SHIFT, _MARGIN, height, width)
 
 
-def realms_of(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return how far around each centre no other one can be nearest.
+class Realms(NamedTuple):
+    """Around each centre, where it is certain which can be nearest; of ``K`` centres.
+
+    Attributes:
+        own: float32 ``(K,)``, squared distance within which no other centre is as near.
+        shared: float32 ``(K,)``, squared distance within which none but it and its neighbour is
+            nearest: centres come in twins where a heatmap's peak lies between two pixels.
+        neighbour: int32 ``(K,)``, the centre next to each; itself if it is alone.
+    """
+
+    own: npt.NDArray[np.float32]
+    shared: npt.NDArray[np.float32]
+    neighbour: npt.NDArray[np.int32]
+
+
+def realms_of(points: npt.NDArray[np.float32]) -> Realms:
+    """Return the realms of centres; where there are very many, they are empty.
 
     Args:
         points: float32 ``(K, 2)``, (y, x), all different.
-
-    Returns:
-        float32 ``(K,)``, squared distance: that of half the way to the next centre, less a slack;
-        or all 0, which says nothing, where there are very many centres.
     """
-    if len(points) > _MOST_REALMS:
-        return np.zeros(len(points), np.float32)
-    return _squared_realms(points, np.float32(_SLACK))
+    count = len(points)
+    realms = Realms(
+        np.zeros(count, np.float32), np.zeros(count, np.float32), np.zeros(count, np.int32)
+    )
+    if count <= _MOST_REALMS:
+        _measure_realms(points, np.float32(_SLACK), realms)
+    return realms
 
 
 @kernel
-def _squared_realms(points: npt.NDArray[np.float32], slack: np.float32) -> npt.NDArray[np.float32]:
-    realms = np.empty(len(points), np.float32)
+def _measure_realms(points: npt.NDArray[np.float32], slack: np.float32, realms: Realms) -> None:
     for k in range(len(points)):
-        smallest = np.float32(np.inf)
+        nearest = second = np.float32(np.inf)
+        neighbour = k
         for other in range(len(points)):
             dy, dx = points[k, 0] - points[other, 0], points[k, 1] - points[other, 1]
             squared = dy * dy + dx * dx
-            if other != k and squared < smallest:
-                smallest = squared
-        realms[k] = max(np.sqrt(smallest) / np.float32(2) - slack, np.float32(0)) ** 2
-    return realms
+            if other != k and squared < nearest:
+                nearest, second, neighbour = squared, nearest, other
+            elif other != k and squared < second:
+                second = squared
+        # Half the way to a centre; the slack covers what float32 rounds off.
+        realms.own[k] = max(np.sqrt(nearest) / 2 - slack, 0) ** 2
+        realms.shared[k] = max(np.sqrt(second) / 2 - slack, 0) ** 2
+        realms.neighbour[k] = neighbour
 
 
 @kernel

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthlab_core.cpu.bilinear import Taps
-from depthlab_core.cpu.cells import Cells, cells_of, realms_of
+from depthlab_core.cpu.cells import Cells, Realms, cells_of, realms_of
 from depthlab_core.cpu.compiled import fma, kernel, run_in_bands
 
 
@@ -33,7 +33,7 @@ class _Map(NamedTuple):
     """Centres, float32 ``(K, 2)``, and where each is the nearest."""
 
     points: npt.NDArray[np.float32]
-    realms: npt.NDArray[np.float32]
+    realms: Realms
     cells: Cells
 
 
@@ -218,7 +218,7 @@ def _split_runs(
 ) -> int:
     """Append a row's runs, those of things split by nearest centre; return how many there are."""
     classes = len(is_thing)
-    nearest = 0
+    nearest = np.int64(0)  # as above
     start = 0
     for label_end in label_ends:
         label = labels[start]
@@ -228,8 +228,9 @@ def _split_runs(
                 # Most pixels point into the realm of their neighbour's centre.
                 dy = target[0, x] - map_.points[nearest, 0]
                 dx = target[1, x] - map_.points[nearest, 1]
-                if not dy * dy + dx * dx < map_.realms[nearest]:
-                    found = _find_nearest(map_.points, map_.cells, target[0, x], target[1, x])
+                squared = dy * dy + dx * dx
+                if not squared < map_.realms.own[nearest]:
+                    found = _find_nearest(map_, target[0, x], target[1, x], nearest, squared)
                     if found != nearest and x > start:
                         ends[used] = x
                         pairs[used] = (nearest + 1) * classes + label
@@ -245,9 +246,25 @@ def _split_runs(
 
 @kernel
 def _find_nearest(
-    points: npt.NDArray[np.float32], cells: Cells, y: np.float32, x: np.float32
+    map_: _Map, y: np.float32, x: np.float32, guess: int, squared: np.float32
 ) -> int:
-    """Return the index of the centre nearest to a point, the first of equally near ones."""
+    """Return the index of the centre nearest to a point, the first of equally near ones.
+
+    Args:
+        map_: Centres.
+        y: Of the point.
+        x: Likewise.
+        guess: Some centre.
+        squared: Distance to it.
+    """
+    points, cells = map_.points, map_.cells
+    if squared < map_.realms.shared[guess]:
+        other = int(map_.realms.neighbour[guess])
+        dy, dx = y - points[other, 0], x - points[other, 1]
+        rival = dy * dy + dx * dx
+        if rival < squared or (rival == squared and other < guess):
+            return other
+        return guess
     margin = np.float32(cells.margin)
     best = 0
     smallest = np.float32(np.inf)

@@ -219,6 +219,7 @@ def _sum_rows(
     count: int,
 ) -> npt.NDArray[np.float64]:
     sums = np.zeros(count + 1)
+    difference = np.empty(logits.shape[2], np.float32)
     for row in range(len(runs.starts) - 1):
         y = first + row
         start = np.int32(0)  # for a literal 0, numba would compile what it is passed to once more
@@ -228,9 +229,12 @@ def _sum_rows(
             if category == label:
                 total = _sum(probability[y, start:end])
             else:
-                total = _sum_moved(
-                    probability[y], logits[label], logits[category], rows, columns, y, start, end
-                )
+                # Differences of logits, resized: to rows here, to columns there.
+                for x in range(columns.near[start], columns.far[end - 1] + 1):
+                    upper = logits[category, rows.near[y], x] - logits[label, rows.near[y], x]
+                    lower = logits[category, rows.far[y], x] - logits[label, rows.far[y], x]
+                    difference[x] = upper + (lower - upper) * rows.weight[y]
+                total = _sum_moved(probability[y], difference, columns, start, end)
             sums[segments[pair]] += total
             start = end
     return sums[1:]
@@ -247,30 +251,14 @@ def _sum(values: npt.NDArray[np.float32]) -> float:
 @reducing_kernel
 def _sum_moved(
     probability: npt.NDArray[np.float32],
-    was: npt.NDArray[np.float32],
-    becomes: npt.NDArray[np.float32],
-    rows: Taps,
+    difference: npt.NDArray[np.float32],
     columns: Taps,
-    y: int,
     start: int,
     end: int,
 ) -> float:
-    """Sum up the probabilities of another category than that of the highest logit."""
+    """Sum up probabilities of another category, whose logits differ from the highest ones."""
     total = 0.0
     for x in range(start, end):
-        difference = _logit(becomes, rows, columns, y, x) - _logit(was, rows, columns, y, x)
-        total += probability[x] * _exp(difference)
+        near, far = difference[columns.near[x]], difference[columns.far[x]]
+        total += probability[x] * _exp(near + (far - near) * columns.weight[x])
     return total
-
-
-@kernel
-def _logit(
-    plane: npt.NDArray[np.float32], rows: Taps, columns: Taps, y: int, x: int
-) -> np.float32:
-    right = columns.weight[x]
-    left = np.float32(1) - right
-    lower = rows.weight[y]
-    near, far = columns.near[x], columns.far[x]
-    a = fma(plane[rows.near[y], near], left, plane[rows.near[y], far] * right)
-    b = fma(plane[rows.far[y], near], left, plane[rows.far[y], far] * right)
-    return fma(a, np.float32(1) - lower, b * lower)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from depthlab_core import DepthLab
+from depthlab_core import DepthLab, predictor
 from depthlab_core.config import PostprocessConfig
+from depthlab_core.gpu.interpret import GpuInterpreter
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -157,6 +158,22 @@ def test_warm_up_compiles_every_batch(
         model.predict_batch([noise(64, 96)] * 3)
     compiled = [message.partition("for ")[2] for message in caplog.messages]
     assert compiled == ["544x352", "2 of 544x352"]
+
+
+def test_a_gpu_gets_the_post_processing_made_for_it(
+    lite0: DepthLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Any device that is no CPU stands for one.
+    assert isinstance(predictor._interpret_on(torch.device("meta")), GpuInterpreter)
+    monkeypatch.setattr(lite0, "postprocess", PostprocessConfig(stuff_area=1))
+    expected = lite0.predict(noise(96, 128))
+    monkeypatch.setattr(lite0, "_interpret", GpuInterpreter(torch.device("cpu")))
+    found = lite0.predict(noise(96, 128))
+    for name in ("panoptic_map", "semantic_map", "id_map", "depth"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert [segment.area for segment in found.segments] == [
+        segment.area for segment in expected.segments
+    ]
 
 
 def test_unknown_device(lite0_checkpoint: Path) -> None:
