@@ -54,6 +54,18 @@ def test_a_working_node_tells_rates_times_and_memory(ros, stub, until):
     assert (last["frames_dropped"], last["frames_failed"], last["last_error"]) == ("0", "0", "")
 
 
+def test_a_node_without_work_wakes_up_for_its_reports_alone(ros, stub, until):
+    executor = ros.node(stub).executor
+    wake_ups, spin_once = [], executor.spin_once
+    executor.spin_once = lambda *args: (wake_ups.append(1), spin_once(*args))
+    reports = ros.peer.diagnostics
+    start = len(reports)
+    until(lambda: len(reports) > start)
+    begun = len(wake_ups)
+    until(lambda: len(reports) > start + 3)
+    assert len(wake_ups) - begun <= 3 * 5
+
+
 def test_stages_of_the_model_are_told(ros, stub, until):
     stub.timings = {"preprocess": 1.5, "network": 20.25}
     ros.peer.listen("segments")
