@@ -70,8 +70,8 @@ class DepthLabNode(LifecycleNode):
     ) -> None:
         super().__init__("depthlab_node", **kwargs)
         self._load_model = load_model
-        self._core_log = CoreLog(self.get_logger())
         self._settings = declare_parameters(self, NodeParameters)
+        self._core_log = CoreLog(self.get_logger())
         self.add_on_set_parameters_callback(self._on_set_parameters)
         refuse_invalid_transitions(self)
         self.cameras: list[Camera] = []
