@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STOP_TIMEOUT_S = 10.0
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+"""What names the profiles of Fast DDS: up to version 2 (ROS 2 Jazzy), and from 3 on (Kilted)."""
 
 
 @contextmanager
@@ -57,8 +59,8 @@ def hold_large_images() -> None:
     Call it before ``rclpy.init``. Elsewhere than in a checkout launch files do it.
     """
     profiles = Path(__file__).parents[1] / "config" / "fastdds.xml"
-    if profiles.is_file():
-        os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profiles))
+    if profiles.is_file() and not any(name in os.environ for name in PROFILE_VARIABLES):
+        os.environ.update(dict.fromkeys(PROFILE_VARIABLES, str(profiles)))
 
 
 def _to_yaml(value: str | float | bool) -> str:

@@ -18,8 +18,9 @@ _TOLERATED_DROPS = 0.1
 _TOLERATED_LOSSES = 0.05
 WHAT_AGAINST_LOSSES = (
     "ask for reliable images (qos_overrides.TOPIC.subscription.reliability) or compressed ones; "
-    "on one machine, let the camera's process use config/fastdds.xml; between machines, set "
-    "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA or raise net.core.rmem_max"
+    "on one machine, start the camera with FASTRTPS_DEFAULT_PROFILES_FILE (with Fast DDS 3: "
+    "FASTDDS_DEFAULT_PROFILES_FILE) set to depthlab_ros's config/fastdds.xml; between machines, "
+    "set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA or raise net.core.rmem_max"
 )
 
 
@@ -139,14 +140,16 @@ class Health:
 
     def warning(self, around: Surroundings) -> str:
         """Return the most pressing reason to warn, empty if there is none."""
+        return self.input_warning(around) or self._work_warning(around)
+
+    def input_warning(self, around: Surroundings) -> str:
+        """Return why images do not come in, or not all of them; empty if they do."""
         with self._lock:
             now = self.clock()
             if around.incompatible:
                 return f"incompatible QoS: {'; '.join(around.incompatible)}"
             if not around.enabled:
                 return ""
-            if around.busy_s > STUCK_S:
-                return f"the model has been at one frame for {around.busy_s:.0f} s"
             received, lost = self.received.recent(now), self.lost.recent(now)
             silence = now - (self._start if self.received.last is None else self.received.last)
             if silence > NO_IMAGES_S and not lost:
@@ -157,13 +160,23 @@ class Health:
                     else "nobody publishes it"
                 )
                 return f"no image on {around.topic} for {silence:.0f} s; {who}"
-            if self.failed.recent(now):
-                return f"{self.failed.total} frames failed: {self.last_error}"
             if lost > max(1.0, _TOLERATED_LOSSES * (received + lost)):
                 return (
                     f"{lost} of {received + lost} images on {around.topic} were lost on their "
                     f"way in the last {WINDOW_S:.0f} s: {WHAT_AGAINST_LOSSES}"
                 )
+            return ""
+
+    def _work_warning(self, around: Surroundings) -> str:
+        with self._lock:
+            now = self.clock()
+            if not around.enabled:
+                return ""
+            if around.busy_s > STUCK_S:
+                return f"the model has been at one frame for {around.busy_s:.0f} s"
+            if self.failed.recent(now):
+                return f"{self.failed.total} frames failed: {self.last_error}"
+            received = self.received.recent(now)
             if received > 5 and self.dropped.recent(now) > _TOLERATED_DROPS * received:
                 return (
                     f"cannot keep up: {self.received.rate(now):.1f} images/s in, "

@@ -79,8 +79,7 @@ class InferenceWorker(Generic[K, T, R]):
             thread.join()
 
     def _run_inference(self) -> None:
-        while (first := self._slots.take()) is not None:
-            frames = dict([first, *self._slots.take_waiting(self._most_at_once() - 1)])
+        while frames := self._slots.take(self._most_at_once):
             outcomes: Mapping[K, R | Exception]
             with self._busy("inference"):
                 try:

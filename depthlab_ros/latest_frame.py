@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -40,29 +40,23 @@ class LatestFrames(Generic[K, T]):
             self._frames[camera] = frame  # which keeps the camera's place in the line
             self._condition.notify()
 
-    def take(self, timeout: float | None = None) -> tuple[K, T] | None:
-        """Wait for a frame and remove it from its slot.
+    def take(
+        self, most: Callable[[], int] = lambda: 1, timeout: float | None = None
+    ) -> dict[K, T]:
+        """Wait for a frame, and remove what waits by then from its slots.
 
         Args:
+            most: Gives the number of cameras whose frames are taken at most.
             timeout: Longest wait in seconds; ``None`` waits until a frame comes or ``close``.
 
         Returns:
-            The camera whose turn it is and its newest frame, or ``None`` after the timeout or
-            ``close``.
+            Each camera's newest frame, by camera, the one whose turn it is first; empty after the
+            timeout or ``close``.
         """
         with self._condition:
             self._condition.wait_for(lambda: self._frames or self._closed, timeout)
-            return self._frames.popitem(last=False) if self._frames else None
-
-    def take_waiting(self, most: int) -> list[tuple[K, T]]:
-        """Remove frames that wait from their slots, in the cameras' turn; never blocks.
-
-        Args:
-            most: How many to take at most.
-        """
-        with self._condition:
-            count = min(most, len(self._frames))
-            return [self._frames.popitem(last=False) for _ in range(count)]
+            count = min(most(), len(self._frames))
+            return dict(self._frames.popitem(last=False) for _ in range(count))
 
     def clear(self) -> None:
         """Drop the frames that wait, without counting them."""

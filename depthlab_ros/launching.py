@@ -17,8 +17,9 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from depthlab_ros.child_process import PROFILE_VARIABLES
+
 PACKAGE = "depthlab_ros"
-PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 def common_arguments() -> list[DeclareLaunchArgument]:
@@ -51,17 +52,19 @@ def common_arguments() -> list[DeclareLaunchArgument]:
             default_value="true",
             choices=["true", "false"],
             description="Whether Fast DDS gets shared memory that holds large images "
-            f"(config/fastdds.xml), unless {PROFILES} is set",
+            f"(config/fastdds.xml), unless {' or '.join(PROFILE_VARIABLES)} is set",
         ),
     ]
 
 
 def large_images(context: LaunchContext) -> list[SetEnvironmentVariable]:
     """Return what gives all processes started after it shared memory that holds large images."""
-    if given(context, "large_images") != "true" or PROFILES in os.environ:
+    if given(context, "large_images") != "true":
+        return []
+    if any(name in os.environ for name in PROFILE_VARIABLES):
         return []
     profiles = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
-    return [SetEnvironmentVariable(PROFILES, profiles)]
+    return [SetEnvironmentVariable(name, profiles) for name in PROFILE_VARIABLES]
 
 
 def given(context: LaunchContext, name: str) -> str:

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -31,11 +30,10 @@ from depthlab_ros import mounting_height
 from depthlab_ros.camera import Camera
 from depthlab_ros.conversions import stamp_to_ns
 from depthlab_ros.core_log import CoreLog
-from depthlab_ros.diagnostics import diagnostics_to_msg, status_to_msg
 from depthlab_ros.frame import Frame, ImageMsg, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import destroy_state_machine, refuse_invalid_transitions
-from depthlab_ros.memory import device_mib, keep_freed_memory, process_mib
+from depthlab_ros.memory import keep_freed_memory
 from depthlab_ros.mounting_height import MountingHeight
 from depthlab_ros.one_line import one_line
 from depthlab_ros.outputs import LOG_EVERY_S, Result
@@ -45,6 +43,7 @@ from depthlab_ros.parameter_declaration import (
     update_parameters,
 )
 from depthlab_ros.parameters import UNKNOWN_SIZE, NodeParameters
+from depthlab_ros.reporter import Reporter
 from depthlab_ros.segment_filter import filter_segments, parse_classes
 from depthlab_ros.vision_conversions import HAS_VISION_MSGS, MISSING
 
@@ -71,8 +70,8 @@ class DepthLabNode(LifecycleNode):
     ) -> None:
         super().__init__("depthlab_node", **kwargs)
         self._load_model = load_model
-        self._core_log = CoreLog(self.get_logger())
         self._settings = declare_parameters(self, NodeParameters)
+        self._core_log = CoreLog(self.get_logger())
         self.add_on_set_parameters_callback(self._on_set_parameters)
         refuse_invalid_transitions(self)
         self.cameras: list[Camera] = []
@@ -81,7 +80,7 @@ class DepthLabNode(LifecycleNode):
         self._categories: frozenset[int] = frozenset()
         self._worker: InferenceWorker[Camera, Frame, InferredFrame] | None = None
         self._heights: MountingHeight | None = None
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self._reporter = Reporter(self)
         # Steady: simulated time may stand still, which is when a report is wanted.
         self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.create_service(SetBool, "~/enable", self._on_enable)
@@ -279,48 +278,10 @@ class DepthLabNode(LifecycleNode):
         self.get_logger().warning(text, throttle_duration_sec=LOG_EVERY_S)
 
     def _report(self) -> None:
-        node = self.get_fully_qualified_name()
-        common = self._common_values()
-        device = common["device"]
-        statuses = []
-        for camera in self.cameras:
-            warning = ""
-            if self._worker is not None:
-                camera.health.on_dropped(self._worker.replaced(camera))
-                warning = camera.health.warning(camera.surroundings(self._worker.busy_s))
-            statuses.append(
-                status_to_msg(
-                    f"{node}: {camera.name}" if camera.name else node,
-                    device=device,
-                    message=warning or common["state"],
-                    warns=bool(warning),
-                    values=common | camera.health.values() | camera.continuity.values(),
-                )
-            )
-        if not statuses:
-            statuses = [
-                status_to_msg(
-                    node, device=device, message=common["state"], warns=False, values=common
-                )
-            ]
-        self._diagnostics.publish(diagnostics_to_msg(statuses, self.get_clock().now().to_msg()))
-
-    def _common_values(self) -> dict[str, str]:
-        model, state = self._model, "unconfigured"
-        if model is not None:
-            state = "inactive"
+        state = "unconfigured" if self._model is None else "inactive"
         if self._worker is not None:
             state = "active" if self._settings.enable else "disabled"
-        values = {
-            "state": state,
-            "model": model.name if model is not None else "",
-            "device": str(model.device) if model is not None else "",
-        }
-        memory = {
-            "memory_mib": process_mib(),
-            "device_memory_mib": device_mib(model.device) if model is not None else None,
-        }
-        return values | {key: f"{mib:.0f}" for key, mib in memory.items() if mib is not None}
+        self._reporter.report(state, self._model, self.cameras, self._worker)
 
 
 def main(args: list[str] | None = None) -> int:

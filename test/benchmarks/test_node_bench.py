@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import node_bench
 from depthlab_core import DepthLab
+from depthlab_ros.child_process import PROFILE_VARIABLES
 
 STAGES = {"waiting_p50", "decode_p50", "inference_p50", "handover_p50", "publish_p50"}
 
@@ -17,9 +18,10 @@ def own_domain(monkeypatch: pytest.MonkeyPatch):
     with domain_coordinator.domain_id() as domain_id:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        # The benchmark sets it, and the tests to come are to be without.
-        monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "")
-        monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE")
+        # The benchmark sets them, and the tests to come are to be without.
+        for variable in PROFILE_VARIABLES:
+            monkeypatch.setenv(variable, "")
+            monkeypatch.delenv(variable)
         yield
 
 

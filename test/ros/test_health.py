@@ -103,6 +103,7 @@ def test_images_lost_on_their_way_are_told_with_what_helps(health, clock):
     warning = health.warning(AROUND)
     assert warning.startswith("8 of 48 images on /image_raw were lost on their way in the last 5")
     assert "qos_overrides.TOPIC.subscription.reliability" in warning
+    assert "FASTRTPS_DEFAULT_PROFILES_FILE" in warning
     assert "LARGE_DATA" in warning
     assert "net.core.rmem_max" in warning
     assert health.values()["frames_lost"] == "8"

@@ -13,10 +13,10 @@ def test_newest_replaces_and_is_counted():
     slots: LatestFrames[str, int] = LatestFrames()
     for number in range(5):
         slots.put("front", number)
-    assert slots.take() == ("front", 4)
+    assert slots.take() == {"front": 4}
     assert slots.replaced("front") == 4
     assert slots.replaced("rear") == 0
-    assert slots.take(timeout=0.01) is None
+    assert slots.take(timeout=0.01) == {}
 
 
 def test_cameras_take_turns_however_fast_one_is():
@@ -27,7 +27,7 @@ def test_cameras_take_turns_however_fast_one_is():
     for number in range(3, 7):
         slots.put("fast", number)
         slots.put("fast", 10 * number)
-        camera, frame = slots.take()
+        [(camera, frame)] = slots.take().items()
         taken.append((camera, frame))
         if camera == "slow":
             slots.put("slow", 100 + number)
@@ -37,12 +37,10 @@ def test_cameras_take_turns_however_fast_one_is():
 
 def test_what_waits_is_taken_in_turn():
     slots: LatestFrames[str, int] = LatestFrames()
-    assert slots.take_waiting(3) == []
     for number, camera in enumerate(("front", "rear", "left", "front")):
         slots.put(camera, number)
-    assert slots.take_waiting(0) == []
-    assert slots.take_waiting(2) == [("front", 3), ("rear", 1)]
-    assert slots.take_waiting(2) == [("left", 2)]
+    assert list(slots.take(lambda: 2).items()) == [("front", 3), ("rear", 1)]
+    assert slots.take(lambda: 2) == {"left": 2}
     assert slots.replaced("front") == 1
 
 
@@ -50,21 +48,21 @@ def test_clear_drops_what_waits():
     slots: LatestFrames[str, int] = LatestFrames()
     slots.put("front", 1)
     slots.clear()
-    assert slots.take(timeout=0.01) is None
+    assert slots.take(timeout=0.01) == {}
     assert slots.replaced("front") == 0
 
 
 def test_close_wakes_the_consumer_and_drops_what_is_left():
     slots: LatestFrames[str, int] = LatestFrames()
-    taken: list[tuple[str, int] | None] = []
+    taken: list[dict[str, int]] = []
     consumer = threading.Thread(target=lambda: taken.append(slots.take()))
     consumer.start()
     time.sleep(0.05)
     slots.close()
     consumer.join(1.0)
-    assert taken == [None]
+    assert taken == [{}]
     slots.put("front", 1)
-    assert slots.take() is None
+    assert slots.take() == {}
 
 
 def test_consumer_sees_growing_numbers_and_the_last():
@@ -72,8 +70,8 @@ def test_consumer_sees_growing_numbers_and_the_last():
     taken: list[int] = []
 
     def consume() -> None:
-        while (frame := slots.take()) is not None:
-            taken.append(frame[1])
+        while frames := slots.take():
+            taken.extend(frames.values())
 
     consumer = threading.Thread(target=consume)
     consumer.start()

@@ -63,17 +63,20 @@ def test_launch_file_starts(name, arguments, executables, monkeypatch):
     from launch_ros.actions import Node
 
     context, nodes = evaluated(name, arguments)
-    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
-    settings, *processes = nodes.execute(context)
-    assert isinstance(settings, SetEnvironmentVariable)
+    variables = ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]
+    for variable in variables:
+        monkeypatch.delenv(variable, raising=False)
+    entities = nodes.execute(context)
+    settings = [entity for entity in entities if isinstance(entity, SetEnvironmentVariable)]
+    assert [setting.name[0].text for setting in settings] == variables
     started = [
         entity.node_executable if isinstance(entity, Node) else entity.cmd[0][0].text
-        for entity in processes
+        for entity in entities[len(settings) :]
     ]
     assert started == executables
     # What the user has chosen stays.
-    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
-    assert not isinstance(nodes.execute(context)[0], SetEnvironmentVariable)
+    monkeypatch.setenv(variables[0], "mine.xml")
+    assert len(nodes.execute(context)) == len(executables)
 
 
 @pytest.mark.parametrize(

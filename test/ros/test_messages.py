@@ -3,10 +3,17 @@
 
 from __future__ import annotations
 
+import array
 import math
 
+import numpy as np
+import pytest
 from depthlab_msgs.msg import Segment, SegmentArray
 from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import Header
+
+from depthlab_ros.conversions import depth_to_msg, id_map_to_msg, image_to_msg, semantic_to_msg
+from depthlab_ros.image_codec import decode_image
 
 SEGMENT_FIELDS = {
     "id": "uint16",
@@ -76,3 +83,42 @@ def test_segment_array_survives_serialisation() -> None:
     assert math.isnan(first.depth)
     assert first.position.z == 12.5
     assert math.isnan(first.size.x)
+
+
+class OnePiece(np.ndarray):
+    """An array that nobody may go through element by element."""
+
+    def __iter__(self):
+        raise AssertionError("gone through element by element")
+
+    tolist = __iter__
+
+
+@pytest.mark.parametrize(
+    ("make", "pixels"),
+    [
+        (image_to_msg, np.full((48, 64, 3), 7, np.uint8)),
+        (semantic_to_msg, np.full((48, 64), 7, np.uint8)),
+        (id_map_to_msg, np.full((48, 64), 700, np.uint16)),
+        (depth_to_msg, np.full((48, 64), 7.5, np.float32)),
+    ],
+)
+def test_large_fields_are_filled_in_one_piece(make, pixels, monkeypatch) -> None:
+    # Where fields are checked, whatever is not an array of the field's own kind takes its time.
+    monkeypatch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")
+    msg = make(pixels.view(OnePiece), Header())
+    assert (type(msg.data), msg.data.typecode) == (array.array, "B")
+    assert msg.data.tobytes() == pixels.tobytes()
+
+
+def test_large_fields_are_read_where_they_lie() -> None:
+    msg = image_to_msg(np.full((48, 64, 3), 7, np.uint8), Header())
+    image = decode_image(
+        msg.data,
+        height=msg.height,
+        width=msg.width,
+        encoding=msg.encoding,
+        step=msg.step,
+        is_bigendian=bool(msg.is_bigendian),
+    )
+    assert np.shares_memory(image, np.frombuffer(msg.data, np.uint8))

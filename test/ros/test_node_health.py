@@ -16,6 +16,10 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from depthlab_ros import reporter
+from depthlab_ros.child_process import PROFILE_VARIABLES
+from depthlab_ros.health import WHAT_AGAINST_LOSSES
+
 OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 
 
@@ -48,6 +52,18 @@ def test_a_working_node_tells_rates_times_and_memory(ros, stub, until):
         assert float(last[f"{stage}_ms"]) >= 0.0
     assert 50.0 < float(last["memory_mib"]) < 20_000.0
     assert (last["frames_dropped"], last["frames_failed"], last["last_error"]) == ("0", "0", "")
+
+
+def test_a_node_without_work_wakes_up_for_its_reports_alone(ros, stub, until):
+    executor = ros.node(stub).executor
+    wake_ups, spin_once = [], executor.spin_once
+    executor.spin_once = lambda *args: (wake_ups.append(1), spin_once(*args))
+    reports = ros.peer.diagnostics
+    start = len(reports)
+    until(lambda: len(reports) > start)
+    begun = len(wake_ups)
+    until(lambda: len(reports) > start + 3)
+    assert len(wake_ups) - begun <= 3 * 5
 
 
 def test_stages_of_the_model_are_told(ros, stub, until):
@@ -103,13 +119,17 @@ while True:
 """
 
 
-def test_images_lost_by_the_middleware_are_counted_and_told(ros, stub, until):
+def test_images_lost_by_the_middleware_are_counted_and_told(ros, stub, until, monkeypatch, capfd):
+    monkeypatch.setattr(reporter, "LASTING", 2)
     ros.node(stub)
     environment = os.environ | {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
-    environment.pop("FASTRTPS_DEFAULT_PROFILES_FILE", None)
+    for variable in PROFILE_VARIABLES:
+        environment.pop(variable, None)
     camera = subprocess.Popen([sys.executable, "-c", LOSSY_CAMERA], env=environment)
     try:
         until(lambda: any("were lost on their way" in d["message"] for d in ros.peer.diagnostics))
+        said = []
+        until(lambda: said.append(capfd.readouterr().err) or "lost on their way" in "".join(said))
     finally:
         camera.terminate()  # with a farewell
         camera.wait()
@@ -117,6 +137,9 @@ def test_images_lost_by_the_middleware_are_counted_and_told(ros, stub, until):
     assert told["level"] == WARN
     assert int(told["frames_lost"]) > 1
     assert " images on /image_raw were lost" in told["message"]
+    [line] = [line for line in "".join(said).splitlines() if "lost on their way" in line]
+    assert "[WARN]" in line
+    assert line.endswith(WHAT_AGAINST_LOSSES)
 
 
 def test_slow_model_cannot_keep_up(ros, stub, until):
