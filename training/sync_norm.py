@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from timm.layers.norm_act import BatchNormAct2d, convert_sync_batchnorm
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch.autograd.function import FunctionCtx
 
 
 class CpuSyncBatchNorm(nn.BatchNorm2d):
@@ -55,8 +55,24 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
+class _SumOverProcesses(torch.autograd.Function):
+    """Every process's sum depends on every process's summand, and so do the gradients."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
 def _sum_over_processes(x: Tensor) -> Tensor:
-    total: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
+    total: Tensor = _SumOverProcesses.apply(x)
     return total
 
 

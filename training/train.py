@@ -70,7 +70,9 @@ def train(
         (trainer.output / "config.yaml").write_text(text, encoding="utf-8")
     loader = build_loader(trainer)
     board = Board(trainer)
-    with StopRequest().listening() as stop, logging_redirect_tqdm():
+    # Of the first process alone: the redirection would give the others a handler.
+    redirected = [logging.getLogger()] if trainer.collective.rank == 0 else []
+    with StopRequest().listening() as stop, logging_redirect_tqdm(redirected):
         train_steps(trainer, loader, stop, board)
     trainer.save()
     if trainer.step == config.loop.iterations:

@@ -96,6 +96,19 @@ def test_a_missing_file_is_named(cityscapes_root, pattern, message):
         CityscapesLayout(cityscapes_root, "train")[0]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_half_a_download_is_named(camvid_root, share):
+    path = camvid_root / "train" / "frame.jpg"
+    content = path.read_bytes()
+    CamVid(camvid_root, "train")[0]
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DatasetError, match=r"frame\.jpg cannot be read as an image; fetch it"):
+        CamVid(camvid_root, "train")[0]
+    # Some cameras write a little after the picture's end.
+    path.write_bytes(content + bytes(100))
+    CamVid(camvid_root, "train")[0]
+
+
 @pytest.mark.parametrize(
     "pattern", ["*_leftImg8bit.png", "*_disparity.png", "*_camera.json", "*_train.json"]
 )

@@ -26,6 +26,18 @@ def test_semantic_iou_by_hand():
     assert result["miou"] == 1 / 2
 
 
+def test_semantic_iou_equals_that_of_cityscapesscripts():
+    with np.load(Path(__file__).parent / "data" / "cityscapesscripts_miou.npz") as arrays:
+        truths, predictions = arrays["truth"], arrays["prediction"]
+        expected = json.loads(str(arrays["expected"]))
+    iou = SemanticIou([category.name for category in CITYSCAPES.categories])
+    for prediction, truth in zip(predictions, truths, strict=True):
+        iou.update(prediction, truth)
+    # Among them a class that is only true, two that are only predicted, and ignored pixels.
+    assert iou.result() == pytest.approx(expected, abs=1e-12)
+    assert (expected["iou/bicycle"], expected["iou/rider"], expected["iou/truck"]) == (0, 0, 0)
+
+
 def test_average_precision_by_hand():
     # Two cars, one found; of the two predictions the wrong one is the surer.
     truth = np.zeros((40, 40), int)

@@ -227,7 +227,9 @@ def test_two_processes_equal_one(tmp_path):
     ]
     command = [*launcher, "-m", "training.train", "--config", str(path), "--device", "cpu"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=240)
+    run = subprocess.run(command, env=environment, check=True, capture_output=True, timeout=240)
+    # Only the first process speaks.
+    assert run.stderr.count(b"step 1/1 ") == 1
     one, two = (moments(state_of(tmp_path / name)) for name in ("one", "two"))
     for key in ("exp_avg", "exp_avg_sq"):
         assert (one[key] - two[key]).norm() <= 1e-5 * one[key].norm()

@@ -81,12 +81,19 @@ def read_image(path: Path, dataset: str) -> npt.NDArray[np.uint8]:
     """Read a colour image as RGB, uint8 ``(H, W, 3)``.
 
     Raises:
-        DatasetError: If the file is no image.
+        DatasetError: If the file is no image, or half of one.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
+    content = path.read_bytes() if path.exists() else b""
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if image is None or _is_cut_off(content):
         raise DatasetError(f"{dataset}: {path} cannot be read as an image; fetch it again.")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _is_cut_off(content: bytes) -> bool:
+    """Say whether a JPEG lacks its end, which decoders fill with grey without a complaint."""
+    # Compressed data never holds the end marker; some cameras write a little after it.
+    return content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content[-1024:]
 
 
 def read_raw(path: Path, dataset: str) -> npt.NDArray[Any]:

@@ -34,11 +34,11 @@ class SemanticIou:
         self.confusion += np.bincount(pairs, minlength=count**2).reshape(count, count)
 
     def result(self) -> dict[str, float]:
-        """Return ``miou`` and ``iou/CLASS`` of the classes that occur, as fractions."""
+        """Return ``miou`` and ``iou/CLASS`` of classes that are true or predicted; fractions."""
         correct = np.diag(self.confusion)
         union = self.confusion.sum(0) + self.confusion.sum(1) - correct
-        # As Cityscapes does: a class without a pixel of truth has no value.
-        occurs = self.confusion.sum(1) > 0
+        # As Cityscapes does: what is predicted and never true counts as 0.
+        occurs = union > 0
         values = {
             f"iou/{name}": float(correct[i] / union[i])
             for i, name in enumerate(self._names)
