@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import re
 import statistics
 import subprocess
@@ -192,6 +193,8 @@ def _values(name: str, runs: Sequence[Mapping[str, float]]) -> list[float]:
 def _best(name: str, cells: Sequence[list[dict[str, float]]] | Any) -> float | None:
     means = [statistics.mean(_values(name, runs)) for runs in cells if _values(name, runs)]
     figure = name.rpartition(":")[2].split("/")[0]
+    if figure == "median_ratio":
+        return min(means, key=lambda mean: abs(math.log(mean)), default=None)
     choose = min if figure in _SMALLER_IS_BETTER else max
     return choose(means, default=None)
 

@@ -80,6 +80,12 @@ def test_figures_of_other_datasets_have_their_name_before_them(tmp_path):
     assert "| A | X | **0.100** |" in table(ablation(("real:abs_rel",), (0,)), runs)
 
 
+def test_the_best_median_ratio_is_the_one_nearest_to_1():
+    figures = {("A", "X"): [{"median_ratio": 0.9}], ("B", "X"): [{"median_ratio": 1.3}]}
+    text = table(ablation(("median_ratio",), seeds=(0,)), figures)
+    assert text.splitlines()[2:] == ["| A | X | **0.900** |", "| B | X | 1.300 |"]
+
+
 def test_runs_that_failed_are_told():
     text = table(ablation(figures=("abs_rel",)), {("A", "X"): [{"abs_rel": 0.1}], ("B", "X"): []})
     assert "| A | X | **0.100** (1 of 2 runs ended) |" in text
