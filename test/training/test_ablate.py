@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from training.ablate import Ablation, figures_of, load_ablation, main, run_folder, table
-from training.config import ConfigError
-from training.config_file import load_config
+from training.config import ConfigError, DatasetConfig
+from training.config_file import load_config, with_overrides
+from training.scales import warn_of_other_scale
 
 ABLATIONS = sorted((Path(__file__).parents[2] / "training" / "ablations").glob("*.yaml"))
 TINY = {
@@ -46,6 +47,15 @@ def ablation(figures=("abs_rel", "delta1"), seeds=(0, 1)) -> Ablation:
 @pytest.mark.parametrize("path", ABLATIONS, ids=lambda path: path.stem)
 def test_the_supplied_ablations_are_valid(path):
     assert len(list(load_ablation(path).combinations())) > 1
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=lambda path: path.stem)
+def test_the_supplied_ablations_evaluate_at_a_scale_that_they_train_at(path, caplog):
+    ablation = load_ablation(path)
+    config = with_overrides(ablation.config, [])
+    streets = DatasetConfig(kind="streets", size=ablation.streets.size)
+    warn_of_other_scale("streets", [], streets, config.augment, config.model.input)
+    assert caplog.text == ""
 
 
 def test_the_table_shows_mean_and_spread_and_marks_the_best():
