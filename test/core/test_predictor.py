@@ -153,6 +153,7 @@ def test_warm_up_compiles_every_batch(
     lite0_checkpoint: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = DepthLab.load(lite0_checkpoint, "cpu", "openvino", "fp32")
+    caplog.clear()  # of what loading told, if another test had it told
     with caplog.at_level(logging.INFO, "depthlab_core.openvino_engine"):
         model.warm_up(64, 96, images=3)
         model.predict_batch([noise(64, 96)] * 3)
