@@ -28,6 +28,8 @@ from depthlab_core.strict_load import dataclass_from_dict
 from training.config import ConfigError
 from training.config_file import with_overrides
 from training.final_report import FIGURES, FOLDER
+from training.streets.appearance import Split
+from training.streets.write import CityscapesWriter
 
 DATASET = "streets"
 """The dataset of the ablation's configuration that the generated streets are for."""
@@ -107,9 +109,11 @@ def draw_streets(streets: Streets, root: Path, workers: int = 1) -> None:
         subprocess.CalledProcessError: If this machine cannot; it has said why.
     """
     height, width = streets.size
-    for split, frames in (("train", streets.train), ("val", streets.val)):
-        drawn = len(list((root / "leftImg8bit" / split).glob("*/*.png")))
-        drawn -= drawn % 10
+    parts: tuple[tuple[Split, int], ...] = (("train", streets.train), ("val", streets.val))
+    for split, frames in parts:
+        # The index lists whole frames alone; an image file may be from an interrupted drawing.
+        listed = {int(name.rsplit("_", 1)[1]) for name in CityscapesWriter(root, split).listed()}
+        drawn = next(number for number in itertools.count() if number not in listed)
         if drawn < frames:
             command = [sys.executable, "-m", "training.streets.render", "--out", str(root)]
             command += ["--split", split, "--start", str(drawn), "--frames", str(frames - drawn)]

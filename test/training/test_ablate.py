@@ -6,10 +6,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import pytest
 import yaml
 
-from training.ablate import Ablation, figures_of, load_ablation, main, run_folder, table
+from training.ablate import (
+    Ablation,
+    Streets,
+    draw_streets,
+    figures_of,
+    load_ablation,
+    main,
+    run_folder,
+    table,
+)
 from training.config import ConfigError, DatasetConfig
 from training.config_file import load_config, with_overrides
 from training.scales import warn_of_other_scale
@@ -138,3 +148,20 @@ def test_mistakes_are_named_before_anything_is_drawn(tmp_path, change, message):
 def test_the_command_line_names_a_mistake_in_one_line(tmp_path, capsys):
     assert main(["--ablation", str(tmp_path / "none.yaml"), "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_interrupted_drawing_goes_on_after_its_last_whole_frame(tmp_path):
+    streets = Streets(size=(16, 32), train=3, val=1)
+    draw_streets(streets, tmp_path)
+    index = tmp_path / "gtFine" / "cityscapes_panoptic_train.json"
+    whole = index.read_text()
+    cut = json.loads(whole)
+    del cut["images"][1:], cut["annotations"][1:]
+    index.write_text(json.dumps(cut))
+    first, second = sorted((tmp_path / "leftImg8bit" / "train").glob("*/*.png"))[:2]
+    kept = first.stat().st_mtime_ns
+    second.write_bytes(b"")
+    draw_streets(streets, tmp_path)
+    assert index.read_text() == whole
+    assert cv2.imread(str(second)).shape == (16, 32, 3)
+    assert first.stat().st_mtime_ns == kept

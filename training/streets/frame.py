@@ -49,9 +49,10 @@ def smallest_instance(height: int, width: int) -> int:
     """Return the fewest pixels that an instance of an image must show to be one.
 
     Streets hold more specks than things that anybody could tell apart. People who label photos
-    leave them out or mark them as a group; Cityscapes' 2048 × 1024 pixels would ask for 262.
+    leave them out or mark them as a group; Cityscapes' 2048 × 1024 pixels would ask for 262. In
+    however small an image, 4 × 4 pixels are the least.
     """
-    return round(height * width / 8000)
+    return max(16, round(height * width / 8000))
 
 
 def panoptic_from(

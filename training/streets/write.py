@@ -113,13 +113,22 @@ class CityscapesWriter:
             {"image_id": frame.name, "file_name": file_name, "segments_info": segments},
         )
 
+    @property
+    def _index(self) -> Path:
+        return self._root / "gtFine" / f"cityscapes_panoptic_{self._split}.json"
+
+    def listed(self) -> set[str]:
+        """Return the names of the frames that the index lists: those that are whole."""
+        if not self._index.exists():
+            return set()
+        return {image["id"] for image in json.loads(self._index.read_text())["images"]}
+
     def finish(self, entries: list[PanopticEntry]) -> None:
         """Write the index of all panoptic annotations; what it already lists is kept."""
-        path = self._root / "gtFine" / f"cityscapes_panoptic_{self._split}.json"
         images: dict[str, dict[str, Any]] = {}
         annotations: dict[str, dict[str, Any]] = {}
-        if path.exists():
-            index = json.loads(path.read_text())
+        if self._index.exists():
+            index = json.loads(self._index.read_text())
             images = {image["id"]: image for image in index["images"]}
             annotations = {entry["image_id"]: entry for entry in index["annotations"]}
         for entry in entries:
@@ -130,7 +139,10 @@ class CityscapesWriter:
             "annotations": [annotations[name] for name in sorted(annotations)],
             "categories": _categories(),
         }
-        path.write_text(json.dumps(index))
+        # A kill in between leaves the old index, never half of one.
+        partial = self._index.with_suffix(".part")
+        partial.write_text(json.dumps(index))
+        partial.replace(self._index)
 
 
 def _categories() -> list[dict[str, Any]]:

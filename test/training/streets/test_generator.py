@@ -72,20 +72,21 @@ def test_panoptic_and_semantic_agree(frames):
 def test_things_too_small_to_tell_apart_are_crowds():
     semantic = np.full((160, 400), SemanticClass.ROAD, np.uint8)
     identity = np.zeros(semantic.shape, np.uint16)
-    assert smallest_instance(160, 400) == 8
-    semantic[10:12, 10:14], identity[10:12, 10:14] = SemanticClass.CAR, 1  # 8 pixels
-    semantic[20:21, 10:17], identity[20:21, 10:17] = SemanticClass.CAR, 2  # 7 pixels
+    assert smallest_instance(512, 1024) == 66
+    assert smallest_instance(64, 128) == 16
+    semantic[10:12, 10:18], identity[10:12, 10:18] = SemanticClass.CAR, 1  # 16 pixels
+    semantic[20:21, 10:25], identity[20:21, 10:25] = SemanticClass.CAR, 2  # 15 pixels
     semantic[30:31, 10:13], identity[30:31, 10:13] = SemanticClass.PERSON, 3
     semantic[40:50, 10:20] = SemanticClass.BICYCLE  # a rack: no numbers
     semantic[60:61, 0:5] = SemanticClass.SKY  # few pixels, but no thing
     panoptic = panoptic_from(semantic, identity)
     assert panoptic.dtype == np.int32
-    assert (panoptic[10:12, 10:14] == 13001).all()
-    assert (panoptic[20, 10:17] == 13000).all()
+    assert (panoptic[10:12, 10:18] == 13001).all()
+    assert (panoptic[20, 10:25] == 13000).all()
     assert (panoptic[30, 10:13] == 11000).all()
     assert (panoptic[40:50, 10:20] == -1).all()
     assert (panoptic[60, 0:5] == 10000).all()
-    assert (panoptic == 0).sum() == semantic.size - 8 - 7 - 3 - 100 - 5
+    assert (panoptic == 0).sum() == semantic.size - 16 - 15 - 3 - 100 - 5
 
 
 def test_only_sky_and_the_own_vehicle_lack_depth(frames):
