@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import rclpy
 from rclpy.node import Node
@@ -33,13 +34,27 @@ RELIABILITIES = {
     "reliable": ReliabilityPolicy.RELIABLE,
 }
 PROFILE = Path(__file__).parents[1] / "config" / "fastdds.xml"
-# Environments of sender and receiver.
-SETTINGS: dict[str, dict[str, str]] = {
-    "default": {},
-    "SHM": {"FASTDDS_BUILTIN_TRANSPORTS": "SHM"},
-    "UDPv4": {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"},
-    "LARGE_DATA": {"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"},
-    "config/fastdds.xml": {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE)},
+_WITH_PROFILE = {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE)}
+
+
+class Settings(NamedTuple):
+    """What the environments of the two processes hold beside what is there."""
+
+    sender: dict[str, str]
+    receiver: dict[str, str]
+
+
+def _both(**environment: str) -> Settings:
+    return Settings(environment, environment)
+
+
+SETTINGS = {
+    "default": _both(),
+    "SHM": _both(FASTDDS_BUILTIN_TRANSPORTS="SHM"),
+    "UDPv4": _both(FASTDDS_BUILTIN_TRANSPORTS="UDPv4"),
+    "LARGE_DATA": _both(FASTDDS_BUILTIN_TRANSPORTS="LARGE_DATA"),
+    "config/fastdds.xml, receiver alone": Settings({}, _WITH_PROFILE),
+    "config/fastdds.xml": _both(**_WITH_PROFILE),
 }
 RATE_HZ = 30.0
 CASES = [(size, reliability) for reliability in RELIABILITIES for size in SIZES]
@@ -81,7 +96,7 @@ def send(frames: int) -> None:
     node.destroy_node()
 
 
-def receive(frames: int) -> dict[str, list[float]]:
+def receive(frames: int, sender_settings: dict[str, str]) -> dict[str, list[float]]:
     """Start a sender and return the milliseconds from publishing to callback, by topic."""
     node: Node = rclpy.create_node("receiver")
     latencies: dict[str, list[float]] = {topic_of(case): [] for case in CASES}
@@ -96,19 +111,21 @@ def receive(frames: int) -> dict[str, list[float]]:
 
     for case in CASES:
         listen(case)
-    sender = subprocess.Popen([*_this_module(), "--role", "send", "--frames", str(frames)])
+    sender = subprocess.Popen(
+        [*_this_module(), "--role", "send", "--frames", str(frames)],
+        env=_environment(sender_settings),
+    )
     while sender.poll() is None:
         rclpy.spin_once(node, timeout_sec=0.1)
     node.destroy_node()
     return latencies
 
 
-def measure(settings: dict[str, str], frames: int) -> dict[str, list[float]]:
+def measure(settings: Settings, frames: int) -> dict[str, list[float]]:
     """Return the latencies by topic of a receiver and a sender with ``settings``."""
-    ours = {name for values in SETTINGS.values() for name in values}
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
-    environment |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"} | settings
     command = [*_this_module(), "--role", "receive", "--frames", str(frames)]
+    command += ["--sender-settings", json.dumps(settings.sender)]
+    environment = _environment(settings.receiver)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"receiver ended with {done.returncode}: {done.stderr.strip()}")
@@ -124,6 +141,12 @@ def cell(latencies: list[float], frames: int) -> str:
     return f"{lost}, {statistics.median(latencies):.0f}/{max(latencies):.0f} ms"
 
 
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    others = {name for pair in SETTINGS.values() for name in {**pair.sender, **pair.receiver}}
+    kept = {name: value for name, value in os.environ.items() if name not in others}
+    return kept | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"} | settings
+
+
 def _this_module() -> list[str]:
     return [sys.executable, "-m", "benchmarks.transport"]
 
@@ -133,13 +156,14 @@ def main(args: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--frames", type=int, default=30, help="images of each case (default 30)")
     parser.add_argument("--role", choices=["send", "receive"], help=argparse.SUPPRESS)
+    parser.add_argument("--sender-settings", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args(args)
     if options.role is not None:
         rclpy.init()
         if options.role == "send":
             send(options.frames)
         else:
-            print(json.dumps(receive(options.frames)), flush=True)
+            print(json.dumps(receive(options.frames, options.sender_settings)), flush=True)
         rclpy.try_shutdown()
         return 0
     print(f"{options.frames} images of each case at {RATE_HZ:.0f}/s; median/longest latency")

@@ -5,21 +5,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from copy import copy
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import (
-    HistoryPolicy,
-    QoSCompatibility,
-    QoSPolicyKind,
-    QoSProfile,
-    ReliabilityPolicy,
-    qos_check_compatible,
-    qos_policy_name_from_kind,
-)
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depthlab_ros.calibration_buffer import CalibrationBuffer
@@ -28,25 +17,18 @@ from depthlab_ros.continuity import Continuity
 from depthlab_ros.conversions import camera_model_from_msg, stamp_to_ns
 from depthlab_ros.frame import Frame, ImageMsg
 from depthlab_ros.health import Health, Surroundings
+from depthlab_ros.image_subscription import (
+    ImageSubscription,
+    incompatible_publishers,
+    subscribe,
+)
 from depthlab_ros.outputs import Outputs
 from depthlab_ros.parameters import NodeParameters
 from depthlab_ros.rate_limit import RateLimit
 
-INPUT_QOS = QoSProfile(
-    reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=1
-)
 CAMERA_INFO_QOS = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=10
 )
-# Durability, too: some drivers publish CameraInfo once, for late subscribers (transient local).
-OVERRIDABLE = (
-    QoSPolicyKind.HISTORY,
-    QoSPolicyKind.DEPTH,
-    QoSPolicyKind.RELIABILITY,
-    QoSPolicyKind.DURABILITY,
-)
-# Fast DDS 2.14 now and then says 2147483647 after an image of which only a part has come.
-MOST_LOST_AT_ONCE = 1000
 
 
 class Camera:
@@ -76,7 +58,8 @@ class Camera:
         self._limit = RateLimit()
         self.newest_stamp_ns = 0
         self._image_topic = ""
-        self._inputs: list[Any] = []
+        self._images: ImageSubscription | None = None
+        self._camera_info: Any = None
 
     def start(self, deliver: Callable[[Camera, Frame], None]) -> None:
         """Subscribe; ``deliver`` gets every image that is to be worked on."""
@@ -89,19 +72,24 @@ class Camera:
         topic = self._topic("image_raw/compressed" if compressed else "image_raw")
         kind = CompressedImage if compressed else Image
         self._image_topic = self._node.resolve_topic_name(topic)
-        self._inputs = [
-            self._subscribe(
-                CameraInfo, self._topic("camera_info"), self._on_camera_info, CAMERA_INFO_QOS
-            ),
-            self._subscribe(kind, topic, self._on_image, INPUT_QOS),
-        ]
+        self._camera_info = subscribe(
+            self._node,
+            CameraInfo,
+            self._topic("camera_info"),
+            self._on_camera_info,
+            CAMERA_INFO_QOS,
+        )
+        self._images = ImageSubscription(
+            self._node, kind, topic, self._on_image, self.health.on_lost
+        )
         self._node.get_logger().info(f"active, waiting for images on {self._image_topic}")
 
     def stop(self) -> None:
         """Unsubscribe."""
-        for subscription in self._inputs:
-            self._node.destroy_subscription(subscription)
-        self._inputs = []
+        if self._images is not None:
+            self._images.destroy()
+            self._node.destroy_subscription(self._camera_info)
+        self._images = self._camera_info = None
 
     def reset(self) -> None:
         """Forget what belongs to the time before: a clock or a recording has jumped back."""
@@ -119,55 +107,36 @@ class Camera:
             return None
         return camera.scale_to(width, height)
 
+    def mend_losses(self) -> None:
+        """Ask for reliable images where best effort loses them; to be called now and then."""
+        if self._images is not None:
+            settings = self._settings()
+            publishers = self._node.count_publishers(self._image_topic)
+            may_ask = settings.reliable_on_loss and settings.enable
+            self._images.mend(self.health.loss(publishers) if may_ask else "")
+
     def surroundings(self, busy_s: float) -> Surroundings:
         """Return what its health depends on beside the frames."""
+        inputs = [] if self._images is None else [self._camera_info, self._images.subscription]
         return Surroundings(
             topic=self._image_topic,
-            publishers=self._node.count_publishers(self._image_topic) if self._inputs else 0,
+            publishers=self._node.count_publishers(self._image_topic) if inputs else 0,
             incompatible=tuple(
-                text for subscription in self._inputs for text in self._incompatible(subscription)
+                text
+                for subscription in inputs
+                for text in incompatible_publishers(self._node, subscription)
             ),
             enabled=self._settings().enable,
             busy_s=busy_s,
         )
 
+    def values(self) -> dict[str, str]:
+        """Return all there is to tell of it, by name."""
+        asked = {} if self._images is None else {"input_reliability": self._images.reliability}
+        return asked | self.health.values() | self.continuity.values()
+
     def _topic(self, name: str) -> str:
         return f"{self.name}/{name}" if self.name else name
-
-    def _subscribe(
-        self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile
-    ) -> Any:
-        resolved = self._node.resolve_topic_name(topic)
-
-        def warn(event: Any) -> None:
-            policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._node.get_logger().warning(
-                f"a publisher of {resolved} offers another {policy} than is asked for; nothing "
-                f"will come from it (set qos_overrides.{resolved}.subscription.*)"
-            )
-
-        def lost(event: Any) -> None:
-            if kind is not CameraInfo and event.total_count_change <= MOST_LOST_AT_ONCE:
-                self.health.on_lost(event.total_count_change)
-
-        return self._node.create_subscription(
-            kind,
-            topic,
-            callback,
-            copy(qos),  # rclpy writes overrides into it, which are this topic's alone
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=warn, message_lost=lost),
-            qos_overriding_options=QoSOverridingOptions(OVERRIDABLE),
-        )
-
-    def _incompatible(self, subscription: Any) -> list[str]:
-        """Return which publishers cannot be heard now; the event tells of new ones only."""
-        found = []
-        for publisher in self._node.get_publishers_info_by_topic(subscription.topic_name):
-            verdict, reason = qos_check_compatible(publisher.qos_profile, subscription.qos_profile)
-            if verdict == QoSCompatibility.ERROR:
-                name = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
-                found.append(f"{subscription.topic_name} from {name}: {reason.strip(' ;')}")
-        return found
 
     def _on_image(self, msg: ImageMsg) -> None:
         arrived = time.perf_counter()

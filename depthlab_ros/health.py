@@ -138,6 +138,18 @@ class Health:
             while self.dropped.total < total:
                 self.dropped.count(self.clock())
 
+    def loss(self, publishers: int) -> str:
+        """Return in a few words what gets lost of the images that so many publish, if any is."""
+        with self._lock:
+            now = self.clock()
+            if self._many_lost(now):
+                return "images get lost on their way"
+            # The middleware tells of losses only when a later image comes through. Once one has
+            # come, silence is more likely a pause.
+            if publishers and self.received.last is None and self._silence(now) > NO_IMAGES_S:
+                return "no image comes through"
+            return ""
+
     def warning(self, around: Surroundings) -> str:
         """Return the most pressing reason to warn, empty if there is none."""
         return self.input_warning(around) or self._work_warning(around)
@@ -151,21 +163,27 @@ class Health:
             if not around.enabled:
                 return ""
             received, lost = self.received.recent(now), self.lost.recent(now)
-            silence = now - (self._start if self.received.last is None else self.received.last)
+            silence = self._silence(now)
             if silence > NO_IMAGES_S and not lost:
-                # The middleware tells of losses only when a later image comes through.
                 who = (
                     f"it has a publisher, so large images may get lost: {WHAT_AGAINST_LOSSES}"
                     if around.publishers
                     else "nobody publishes it"
                 )
                 return f"no image on {around.topic} for {silence:.0f} s; {who}"
-            if lost > max(1.0, _TOLERATED_LOSSES * (received + lost)):
+            if self._many_lost(now):
                 return (
                     f"{lost} of {received + lost} images on {around.topic} were lost on their "
                     f"way in the last {WINDOW_S:.0f} s: {WHAT_AGAINST_LOSSES}"
                 )
             return ""
+
+    def _silence(self, now: float) -> float:
+        return now - (self._start if self.received.last is None else self.received.last)
+
+    def _many_lost(self, now: float) -> bool:
+        received, lost = self.received.recent(now), self.lost.recent(now)
+        return lost > max(1.0, _TOLERATED_LOSSES * (received + lost))
 
     def _work_warning(self, around: Surroundings) -> str:
         with self._lock:

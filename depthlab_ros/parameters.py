@@ -39,6 +39,11 @@ class NodeParameters(ParameterSet):
         choices=("raw", "compressed"),
         change="unconfigured",
     )
+    reliable_on_loss: bool = parameter(
+        True,
+        "Ask for reliable images where best effort loses them and every publisher offers them.",
+        change="always",
+    )
     cameras: tuple[str, ...] = parameter(
         ("",),
         "Names of the cameras that share the model; each puts its name in front of its topics "

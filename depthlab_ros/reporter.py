@@ -63,7 +63,7 @@ class Reporter:
                     device=device,
                     message=warning or state,
                     warns=bool(warning),
-                    values=common | camera.health.values() | camera.continuity.values(),
+                    values=common | camera.values(),
                 )
             )
         if not statuses:
@@ -78,6 +78,7 @@ class Reporter:
         self, camera: Camera, worker: InferenceWorker[Camera, Frame, InferredFrame]
     ) -> str:
         camera.health.on_dropped(worker.replaced(camera))
+        camera.mend_losses()
         around = camera.surroundings(worker.busy_s)
         missing = camera.health.input_warning(around)
         # Whoever does not look at diagnostics would see silence.
