@@ -33,19 +33,36 @@ def find_centers(heatmap: Tensor, *, threshold: float, nms_kernel: int, top_k: i
 
 
 def group_pixels(centers: Tensor, offset: Tensor) -> Tensor:
-    """Return int64 ``(H, W)``, 1 + the index of the centre nearest to where a pixel points."""
+    """Return int64 ``(H, W)``, 1 + the index of the centre nearest to where a pixel points.
+
+    All distances at once, as the paper's own code and detectron2 have it: 5 GB for 200 centres
+    and 2048 x 1024 pixels.
+    """
     height, width = offset.shape[1:]
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    targets = (torch.stack([y, x]) + offset).reshape(2, -1).T
+    if len(centers) == 0:
+        return torch.zeros(height, width, dtype=torch.int64)
+    distance = torch.norm(centers[:, None].float() - _targets(offset)[None], dim=-1)
+    return distance.argmin(dim=0).view(height, width) + 1
+
+
+def group_pixels_by_center(centers: Tensor, offset: Tensor) -> Tensor:
+    """Return the same, a centre at a time and without roots: quicker, and little memory."""
+    height, width = offset.shape[1:]
+    targets = _targets(offset)
     nearest = torch.zeros(height * width, dtype=torch.int64)
     smallest = torch.full((height * width,), torch.inf)
-    # A centre at a time, because all distances at once would be gigabytes.
     for index, center in enumerate(centers):
         distance = ((targets - center.float()) ** 2).sum(dim=1)
         is_nearer = distance < smallest
         nearest[is_nearer] = index + 1
         smallest[is_nearer] = distance[is_nearer]
     return nearest.view(height, width)
+
+
+def _targets(offset: Tensor) -> Tensor:
+    """Return float32 ``(H * W, 2)``: where pixels point to, (y, x)."""
+    y, x = torch.meshgrid(*map(torch.arange, offset.shape[1:]), indexing="ij")
+    return (torch.stack([y, x]) + offset).flatten(1).T
 
 
 def merge(

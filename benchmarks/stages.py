@@ -6,6 +6,7 @@ Each function returns times as ``in_turns`` does, the yardstick first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from depthlab_core.preprocess import image_to_tensor, input_geometry
 from depthlab_core.restore import restore
 
 Times = dict[str, dict[str, float]]
+_Stated = tuple[npt.NDArray[np.int64], dict[int, literature.Description]]
 
 CONFIG = PostprocessConfig()
 OPTIONS: dict[str, Any] = {
@@ -107,8 +109,11 @@ def bench_grouping(width: int, height: int, centers: int, rounds: int) -> Times:
     heatmap = resize_plane(output.center_heatmap[0, 0].numpy(), rows, columns)
     depth = full.depth[0, 0].numpy()
 
-    def stated() -> tuple[npt.NDArray[np.int64], dict[int, literature.Description]]:
-        return _group_merge_describe(semantic, points, full)
+    def stated() -> _Stated:
+        return _group_merge_describe(semantic, points, full, literature.group_pixels)
+
+    def by_center() -> _Stated:
+        return _group_merge_describe(semantic, points, full, literature.group_pixels_by_center)
 
     def ours() -> Interpretation:
         return find_segments(
@@ -127,17 +132,19 @@ def bench_grouping(width: int, height: int, centers: int, rounds: int) -> Times:
         )
 
     _assert_same(ours(), *stated())
-    return in_turns({"literature": stated, "ours": ours}, rounds)
+    _assert_same(ours(), *by_center())
+    return in_turns({"literature": stated, "by centre": by_center, "ours": ours}, rounds)
 
 
 def bench_interpretation(width: int, height: int, centers: int, rounds: int) -> Times:
-    """Network output to segments: the literature's form, the plain torch form, ours."""
+    """Network output to segments: the literature's form by centre, the plain torch form, ours."""
     output = street_scene(height, width, centers=centers)
 
-    def stated() -> tuple[npt.NDArray[np.int64], dict[int, literature.Description]]:
+    def by_center() -> _Stated:
         full = restore(output, height, width)
         semantic = full.semantic_logits[0].argmax(dim=0)
-        return _group_merge_describe(semantic, _find_centers(full.center_heatmap[0, 0]), full)
+        points = _find_centers(full.center_heatmap[0, 0])
+        return _group_merge_describe(semantic, points, full, literature.group_pixels_by_center)
 
     def plain() -> Interpretation:
         return interpret(output, height, width, **OPTIONS)
@@ -147,8 +154,8 @@ def bench_interpretation(width: int, height: int, centers: int, rounds: int) -> 
 
     found = ours()
     np.testing.assert_array_equal(found.panoptic_map, plain().panoptic_map)
-    _assert_same(found, *stated())
-    return in_turns({"literature": stated, "plain": plain, "ours": ours}, rounds)
+    _assert_same(found, *by_center())
+    return in_turns({"by centre": by_center, "plain": plain, "ours": ours}, rounds)
 
 
 def bench_overlay(width: int, height: int, rounds: int) -> Times:
@@ -187,11 +194,14 @@ def _find_centers(heatmap: torch.Tensor) -> torch.Tensor:
 
 
 def _group_merge_describe(
-    semantic: torch.Tensor, centers: torch.Tensor, full: ModelOutput
-) -> tuple[npt.NDArray[np.int64], dict[int, literature.Description]]:
+    semantic: torch.Tensor,
+    centers: torch.Tensor,
+    full: ModelOutput,
+    group_pixels: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> _Stated:
     panoptic_map = literature.merge(
         semantic,
-        literature.group_pixels(centers, full.offset[0]),
+        group_pixels(centers, full.offset[0]),
         thing_ids=CITYSCAPES.thing_ids,
         label_divisor=CITYSCAPES.label_divisor,
         stuff_area=CONFIG.stuff_area,
