@@ -41,7 +41,7 @@ def group_pixels(centers: Tensor, offset: Tensor) -> Tensor:
     height, width = offset.shape[1:]
     if len(centers) == 0:
         return torch.zeros(height, width, dtype=torch.int64)
-    distance = torch.norm(centers[:, None].float() - _targets(offset)[None], dim=-1)
+    distance: Tensor = torch.norm(centers[:, None].float() - _targets(offset)[None], dim=-1)
     return distance.argmin(dim=0).view(height, width) + 1
 
 

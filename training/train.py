@@ -25,24 +25,20 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from depthlab_core.labels import CITYSCAPES
 from depthlab_core.predictor import choose_device
 from training.board import Board
 from training.collective import Collective, join_processes, leave_processes
 from training.config import ConfigError, TrainConfig
 from training.config_file import load_config
-from training.datasets.build import build_dataset, frames_together
-from training.datasets.mixture import Example, MixedDataset, Mixture, StepSampler
+from training.datasets.mixture import Example
 from training.datasets.sample import DatasetError
-from training.examples import ExampleMaker
 from training.final_report import report_run
 from training.imagenet import ImageNetWeightsError
+from training.loader import build_loader
 from training.optimizer import set_learning_rate
 from training.progress import Progress
 from training.run_state import RunStateError, save_atomically
-from training.scales import warn_of_other_scale
 from training.stop_request import StopRequest
-from training.style import StyleMixer
 from training.trainer import Trainer
 
 logger = logging.getLogger("training")
@@ -79,53 +75,6 @@ def train(
         report_run(trainer, board)
     board.close()
     return trainer
-
-
-def build_loader(trainer: Trainer) -> DataLoader[Example]:
-    """Open the datasets, mix them and load this process's part of the steps that are left."""
-    config = trainer.config
-    used = {
-        name: build_dataset(name, dataset)
-        for name, dataset in config.datasets.items()
-        if dataset.weight > 0 or name in {other.style_from for other in config.datasets.values()}
-    }
-    for name, dataset in config.datasets.items():
-        if dataset.weight > 0:
-            warn_of_other_scale(name, used[name], dataset, config.augment, config.model.input)
-
-    def maker(style_from: str | None) -> ExampleMaker:
-        style = None if style_from is None else StyleMixer(used[style_from], config.style)
-        depth = config.model.network.depth
-        keep_plain = config.self_training is not None
-        return ExampleMaker(
-            config.augment, config.targets, depth, CITYSCAPES, style, keep_plain=keep_plain
-        )
-
-    mixture = Mixture(
-        {
-            name: MixedDataset(
-                used[name], dataset.weight, maker(dataset.style_from), frames_together(dataset)
-            )
-            for name, dataset in config.datasets.items()
-            if dataset.weight > 0
-        },
-        batch_size=config.loop.batch_size,
-        seed=config.loop.seed,
-    )
-    sampler = StepSampler(
-        trainer.step,
-        config.loop.iterations,
-        config.loop.batch_size,
-        passes=config.loop.accumulate,
-        rank=trainer.collective.rank,
-        world_size=trainer.collective.world_size,
-    )
-    return DataLoader(
-        mixture,
-        batch_sampler=sampler,
-        num_workers=config.loop.workers,
-        pin_memory=trainer.device.type == "cuda",
-    )
 
 
 def train_steps(

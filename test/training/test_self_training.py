@@ -11,9 +11,10 @@ import torch
 from depthlab_core.network import ModelOutput
 from training.config import ConfigError
 from training.config_file import config_from_dict
+from training.loader import build_loader
 from training.losses import BatchTargets
 from training.self_training import SelfTrainingConfig, pseudo_label
-from training.train import build_loader, train
+from training.train import train
 from training.trainer import Trainer
 
 IGNORE = 255

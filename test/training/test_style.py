@@ -18,8 +18,8 @@ from training.config import ConfigError
 from training.config_file import config_from_dict
 from training.datasets.sample import Sample
 from training.examples import ExampleMaker, TargetConfig
+from training.loader import build_loader
 from training.style import StyleConfig, StyleMixer, mix_style
-from training.train import build_loader
 from training.trainer import Trainer
 
 

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the configuration's datasets to batches."""
+
+from __future__ import annotations
+
+from torch.utils.data import DataLoader
+
+from depthlab_core.labels import CITYSCAPES
+from training.datasets.build import build_dataset, frames_together
+from training.datasets.mixture import Example, MixedDataset, Mixture, StepSampler
+from training.examples import ExampleMaker
+from training.scales import warn_of_other_scale
+from training.style import StyleMixer
+from training.trainer import Trainer
+
+
+def build_loader(trainer: Trainer) -> DataLoader[Example]:
+    """Open the datasets, mix them and load this process's part of the steps that are left."""
+    config = trainer.config
+    used = {
+        name: build_dataset(name, dataset)
+        for name, dataset in config.datasets.items()
+        if dataset.weight > 0 or name in {other.style_from for other in config.datasets.values()}
+    }
+    for name, dataset in config.datasets.items():
+        if dataset.weight > 0:
+            warn_of_other_scale(name, used[name], dataset, config.augment, config.model.input)
+
+    def maker(style_from: str | None) -> ExampleMaker:
+        style = None if style_from is None else StyleMixer(used[style_from], config.style)
+        depth = config.model.network.depth
+        keep_plain = config.self_training is not None
+        return ExampleMaker(
+            config.augment, config.targets, depth, CITYSCAPES, style, keep_plain=keep_plain
+        )
+
+    mixture = Mixture(
+        {
+            name: MixedDataset(
+                used[name], dataset.weight, maker(dataset.style_from), frames_together(dataset)
+            )
+            for name, dataset in config.datasets.items()
+            if dataset.weight > 0
+        },
+        batch_size=config.loop.batch_size,
+        seed=config.loop.seed,
+    )
+    sampler = StepSampler(
+        trainer.step,
+        config.loop.iterations,
+        config.loop.batch_size,
+        passes=config.loop.accumulate,
+        rank=trainer.collective.rank,
+        world_size=trainer.collective.world_size,
+    )
+    return DataLoader(
+        mixture,
+        batch_sampler=sampler,
+        num_workers=config.loop.workers,
+        pin_memory=trainer.device.type == "cuda",
+    )
