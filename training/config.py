@@ -39,6 +39,7 @@ class DatasetConfig:
         frames, size, seed: For ``streets``: how many frames, their height and width in pixels,
             and which towns.
         every: For ``footage``: 5 takes every fifth frame.
+        only: Numbers of the frames to take; None: all.
         pseudo_instance_weight: For ``camvid``: weight of guessed instances.
         max_width: Wider images are reduced to this width, pixels.
         keep_in_memory: Whether decoded frames are kept.
@@ -68,6 +69,7 @@ class DatasetConfig:
     size: tuple[int, int] = (256, 512)
     seed: int = 0
     every: int = 1
+    only: tuple[int, ...] | None = None
     pseudo_instance_weight: float = 0.0
     max_width: int | None = None
     keep_in_memory: bool = False
@@ -133,8 +135,8 @@ class LoopConfig:
         checkpoint_minutes: Time between checkpoints.
         tensorboard: Whether losses and pictures are written for TensorBoard.
         pictures_every: Steps between pictures there; the last step has some too.
-        report_frames: Frames of each dataset's ``val`` part that the final report is about; 0: no
-            report.
+        report_frames: Frames of each dataset that the final report is about; 0: no report.
+        report_split: Of which part they are; ``train`` asks what was learned by heart.
     """
 
     iterations: int = 90_000
@@ -152,6 +154,7 @@ class LoopConfig:
     tensorboard: bool = True
     pictures_every: int = 500
     report_frames: int = 20
+    report_split: str = "val"
 
 
 @dataclass(frozen=True)

@@ -235,3 +235,12 @@ def test_hidden_labels_are_hidden(cityscapes_root):
     assert (sample.semantic == 255).all()
     assert sample.panoptic is not None
     assert sample.depth is None
+
+
+def test_some_frames_alone(street_samples):
+    config = DatasetConfig(kind="streets", frames=2, size=(64, 96), seed=3, only=(1,))
+    dataset = build_dataset("streets", config)
+    assert len(dataset) == 1
+    np.testing.assert_array_equal(dataset[0].image, street_samples[1].image)
+    with pytest.raises(DatasetError, match=r"streets.only: got \[2, -1\], expected .* 0 to 1"):
+        build_dataset("streets", DatasetConfig(kind="streets", frames=2, only=(0, 2, -1)))

@@ -129,6 +129,15 @@ def test_a_dataset_without_validation_part_gets_no_report(tmp_path, cityscapes_r
     assert "leftImg8bit/val does not exist" in caplog.text
 
 
+def test_the_report_may_be_about_what_was_learned(tmp_path, cityscapes_root, caplog):
+    caplog.set_level("INFO", logger="training")
+    raw = small_config(tmp_path / "out", iterations=1, report_frames=2, report_split="train")
+    raw["datasets"] = {"town": {"kind": "cityscapes", "root": str(cityscapes_root)}}
+    train(config_from_dict(raw), CPU)
+    assert "after 1 steps on town train" in caplog.text
+    assert (tmp_path / "out" / "report" / "town" / "figures.json").exists()
+
+
 def test_a_kill_at_any_moment_changes_nothing(tmp_path):
     steps = {"iterations": 12, "checkpoint_minutes": 0.0}
     train(config_from_dict(small_config(tmp_path / "unbroken", **steps)), CPU)

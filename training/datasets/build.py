@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from torch.utils.data import Subset
+
 from training.config import DatasetConfig
 from training.datasets.camvid import CamVid
 from training.datasets.cityscapes_dvps import CityscapesDvps
@@ -14,7 +16,7 @@ from training.datasets.kitti_depth import KittiDepth
 from training.datasets.lidar_frames import LidarFrames
 from training.datasets.memory import InMemory
 from training.datasets.partial import PartialLabels
-from training.datasets.sample import SampleDataset
+from training.datasets.sample import DatasetError, SampleDataset
 from training.datasets.virtual_kitti import VirtualKitti
 
 _FULLY_LABELLED = {
@@ -51,6 +53,14 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
         dataset = Footage(config.folder(name), config.every)
     else:
         dataset = DrawnStreets(config.split, config.frames, config.size, config.seed)
+    if config.only is not None:
+        beyond = [number for number in config.only if not 0 <= number < len(dataset)]
+        if beyond:
+            raise DatasetError(
+                f"datasets.{name}.only: got {beyond}, expected numbers from 0 to "
+                f"{len(dataset) - 1}"
+            )
+        dataset = Subset(dataset, config.only)  # type: ignore[arg-type]
     if config.max_width is not None or config.keep_in_memory:
         dataset = InMemory(dataset, config.max_width, keep=config.keep_in_memory)
     if not (config.semantic and config.panoptic and config.depth):
@@ -60,4 +70,5 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
 
 def frames_together(config: DatasetConfig) -> int:
     """Return how many neighbouring frames cost less when a batch takes its examples from them."""
-    return FRAMES_TOGETHER if config.kind == "streets" and not config.keep_in_memory else 1
+    is_drawn = config.kind == "streets" and not config.keep_in_memory and config.only is None
+    return FRAMES_TOGETHER if is_drawn else 1
