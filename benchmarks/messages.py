@@ -104,7 +104,7 @@ def idle_cpu_percent() -> float:
         name="none", device="cpu", labels=CITYSCAPES, postprocess=PostprocessConfig()
     )
     rclpy.init()
-    node = DepthLabNode(load_model=lambda name, device: model)
+    node = DepthLabNode(load_model=lambda *_: model)
     node.start()
     stop = _spin(node)
     with tempfile.TemporaryDirectory() as folder:

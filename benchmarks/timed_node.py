@@ -77,9 +77,9 @@ def _street(height: int, width: int) -> Prediction:
     )
 
 
-def load_model(name: str, device: str) -> Model:
+def load_model(name: str, device: str, backend: str, precision: str) -> Model:
     """Return the stub, or the model of another name or path."""
-    return StubModel() if name == "stub" else DepthLab.load(name, device)
+    return StubModel() if name == "stub" else DepthLab.load(name, device, backend, precision)
 
 
 class TimedNode(DepthLabNode):

@@ -58,7 +58,8 @@ class DepthLabNode(LifecycleNode):
     Configure loads the model and offers the topics; activate subscribes and starts the worker.
 
     Args:
-        load_model: Makes the model of a name or path and a device; tests give a stub here.
+        load_model: Makes the model of a name or path, a device, a backend and a precision; tests
+            give a stub here.
         kwargs: Passed to ``rclpy.node.Node``.
 
     Raises:
@@ -66,7 +67,7 @@ class DepthLabNode(LifecycleNode):
     """
 
     def __init__(
-        self, *, load_model: Callable[[str, str], Model] = DepthLab.load, **kwargs: Any
+        self, *, load_model: Callable[[str, str, str, str], Model] = DepthLab.load, **kwargs: Any
     ) -> None:
         super().__init__("depthlab_node", **kwargs)
         self._load_model = load_model
@@ -96,9 +97,11 @@ class DepthLabNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; without one the node stays unconfigured and says why."""
-        name, device = self._settings.model, self._settings.device
+        settings = self._settings
         try:
-            model = self._load_model(name, device)
+            model = self._load_model(
+                settings.model, settings.device, settings.backend, settings.precision
+            )
             self._categories = parse_classes(self._settings.classes, model.labels)
             height, width = self._settings.warm_up_size
             if (height, width) != UNKNOWN_SIZE:

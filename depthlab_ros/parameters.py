@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from depthlab_core.config import PostprocessConfig
+from depthlab_core.engine import Backend, Precision
 from depthlab_core.segments import DepthStatistic
 from depthlab_ros.parameter_declaration import ParameterError, ParameterSet, parameter
 
@@ -28,6 +29,20 @@ class NodeParameters(ParameterSet):
     device: str = parameter(
         "auto",
         "Where the model runs: auto (a GPU if there is one), cpu, cuda or cuda:N.",
+        change="unconfigured",
+    )
+    backend: Backend = parameter(
+        "auto",
+        "What runs the network: auto (OpenVINO on a CPU, else PyTorch), torch, torch_compile, "
+        "openvino or onnxruntime; one that does not work gives way to torch.",
+        choices=get_args(Backend),
+        change="unconfigured",
+    )
+    precision: Precision = parameter(
+        "auto",
+        "What the network computes in: auto (bf16 where the CPU multiplies it natively), fp32 or "
+        "bf16.",
+        choices=get_args(Precision),
         change="unconfigured",
     )
     autostart: bool = parameter(

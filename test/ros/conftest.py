@@ -251,7 +251,7 @@ class RosBench:
     def node(self, model: StubModel, *, start: bool = True, **parameters: Any) -> DepthLabNode:
         node = self.spin(
             DepthLabNode,
-            load_model=lambda name, device: model,
+            load_model=lambda *_: model,
             parameter_overrides=overrides(**parameters),
         )
         if start:

@@ -162,7 +162,7 @@ def test_parameter_file_reaches_a_node_in_any_namespace(tmp_path):
     arguments = ["--ros-args", "--params-file", str(path), "-r", "__ns:=/robot/front"]
     rclpy.init(args=arguments, context=context)
     try:
-        node = DepthLabNode(load_model=lambda name, device: None, context=context)
+        node = DepthLabNode(load_model=lambda *_: None, context=context)
         assert node.get_fully_qualified_name() == "/robot/front/depthlab_node"
         assert node.get_parameter("depth_statistic").value == "p05"
         node.destroy_node()

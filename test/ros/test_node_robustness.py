@@ -179,7 +179,7 @@ def replace_volatile(answer: SegmentArray) -> SegmentArray:
 def test_a_destroyed_node_is_seen_no_more(participants, ros, stub, until):
     node = DepthLabNode(
         context=participants.node,
-        load_model=lambda name, device: stub,
+        load_model=lambda *_: stub,
         parameter_overrides=[_parameter("start_type_description_service", False)],
     )
     node.start()
@@ -195,8 +195,8 @@ def test_a_destroyed_node_is_seen_no_more(participants, ros, stub, until):
 
 
 def test_missing_checkpoint_fails_configure_and_leaves_the_node_usable(ros, stub, tmp_path):
-    def load_model(name: str, device: str):
-        return stub if name == "good" else DepthLab.load(name, device)
+    def load_model(name: str, *how: str):
+        return stub if name == "good" else DepthLab.load(name, *how)
 
     node = ros.spin(DepthLabNode, load_model=load_model)
     call_set = node.set_parameters
@@ -295,6 +295,17 @@ def test_what_may_not_change_is_refused_with_a_reason(ros, stub, parameter_overr
     assert not autostart.successful
     assert "read-only" in autostart.reason
     assert node.get_parameter("model").value == "lite0"
+
+
+def test_backend_and_precision_reach_the_engine(ros, capfd, parameter_overrides):
+    chosen = parameter_overrides(backend="torch", precision="bf16")
+    node = ros.spin(DepthLabNode, parameter_overrides=chosen)
+    node.start()
+    assert ros.state() == "active"
+    [line] = [line for line in capfd.readouterr().err.splitlines() if "network runs by" in line]
+    assert line.endswith("network runs by torch bf16 on cpu (as asked for)")
+    [refused] = node.set_parameters([_parameter("backend", "openvino")])
+    assert "'backend' can change only while the node is unconfigured" in refused.reason
 
 
 def test_process_says_one_line_about_a_missing_checkpoint_and_ends_cleanly(tmp_path):

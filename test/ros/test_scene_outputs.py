@@ -229,7 +229,7 @@ def test_without_vision_msgs_one_line_says_what_is_left_out():
         "from depthlab_ros.node import DepthLabNode; rclpy.init()\n"
         "model = SimpleNamespace(name='any', device='cpu', labels=CITYSCAPES)\n"
         "model.postprocess = PostprocessConfig()\n"
-        "node = DepthLabNode(load_model=lambda name, device: model); node.start()\n"
+        "node = DepthLabNode(load_model=lambda *_: model); node.start()\n"
         # The node hears of its own topics a little later.
         "import time; names, deadline = set(), time.monotonic() + 250\n"
         "while '/points' not in names and time.monotonic() < deadline:\n"
