@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -28,28 +27,26 @@ from depthlab_core.batching import LARGEST_BATCH
 from depthlab_core.config import PostprocessConfig
 from depthlab_ros import mounting_height
 from depthlab_ros.camera import Camera
-from depthlab_ros.conversions import stamp_to_ns
 from depthlab_ros.core_log import CoreLog
-from depthlab_ros.frame import Frame, ImageMsg, InferredFrame, Model, infer
+from depthlab_ros.frame import Frame, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import destroy_state_machine, refuse_invalid_transitions
 from depthlab_ros.memory import keep_freed_memory
 from depthlab_ros.mounting_height import MountingHeight
 from depthlab_ros.one_line import one_line
-from depthlab_ros.outputs import LOG_EVERY_S, Result
+from depthlab_ros.outputs import LOG_EVERY_S
 from depthlab_ros.parameter_declaration import (
     ParameterError,
     declare_parameters,
     update_parameters,
 )
 from depthlab_ros.parameters import UNKNOWN_SIZE, NodeParameters
+from depthlab_ros.publishing import publish
 from depthlab_ros.reporter import Reporter
-from depthlab_ros.segment_filter import filter_segments, parse_classes
+from depthlab_ros.segment_filter import parse_classes
 from depthlab_ros.vision_conversions import HAS_VISION_MSGS, MISSING
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-# Stamps further than this from the node's clock are of another one: a bag's, or simulated.
-LONGEST_LATENCY_S = 60.0
 
 
 class DepthLabNode(LifecycleNode):
@@ -230,46 +227,20 @@ class DepthLabNode(LifecycleNode):
         if not self._settings.enable:
             return  # switched off meanwhile
         assert self._model is not None
-        begun, settings = time.perf_counter(), inferred.settings
-        header = inferred.frame.msg.header
-        prediction, tracks = inferred.frame.continuity.follow(
-            inferred.prediction,
-            stamp_to_ns(header.stamp) / 1e9,
-            header.frame_id,
-            tracking=settings.tracking,
-            camera_height=self._camera_height(header.frame_id),
+        publish(
+            camera,
+            inferred,
+            self._model,
+            categories=self._categories,
+            camera_height=self._camera_height(inferred.frame.msg.header.frame_id),
+            now_ns=self.get_clock().now().nanoseconds,
         )
-        followed = time.perf_counter()
-        camera.outputs.publish(
-            Result(
-                header=header,
-                image=inferred.image,
-                prediction=filter_segments(prediction, self._categories, settings.min_score),
-                inference_ms=inferred.timings["inference"],
-                camera=inferred.camera,
-                model=self._model.name,
-                labels=self._model.labels,
-                settings=settings,
-                tracks=tracks,
-            )
-        )
-        timings = {
-            **inferred.timings,
-            "handover": (begun - inferred.done) * 1e3,
-            "tracking": (followed - begun) * 1e3,
-            "publish": (time.perf_counter() - followed) * 1e3,
-        }
-        camera.health.on_published(timings, self._latency_ms(inferred.frame.msg))
 
     def _camera_height(self, frame_id: str) -> float | None:
         """Return the height of a camera in metres: by parameter, else by TF, else None."""
         if self._settings.camera_height > 0.0:
             return self._settings.camera_height
         return None if self._heights is None else self._heights.of(frame_id)
-
-    def _latency_ms(self, msg: ImageMsg) -> float | None:
-        latency_ns = self.get_clock().now().nanoseconds - stamp_to_ns(msg.header.stamp)
-        return latency_ns / 1e6 if 0 <= latency_ns <= LONGEST_LATENCY_S * 1e9 else None
 
     def _give_up(self, camera: Camera, text: str) -> None:
         if not self.context.ok():
