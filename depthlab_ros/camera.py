@@ -112,8 +112,8 @@ class Camera:
         if self._images is not None:
             settings = self._settings()
             publishers = self._node.count_publishers(self._image_topic)
-            may_ask = settings.reliable_on_loss and settings.enable
-            self._images.mend(self.health.loss(publishers) if may_ask else "")
+            loss = self.health.loss(publishers) if settings.enable else ""
+            self._images.mend(loss, allowed=settings.reliable_on_loss)
 
     def surroundings(self, busy_s: float) -> Surroundings:
         """Return what its health depends on beside the frames."""

@@ -126,7 +126,7 @@ class ImageSubscription:
         policy: ReliabilityPolicy = self.subscription.qos_profile.reliability
         return str(policy.name.lower())
 
-    def mend(self, loss: str) -> None:
+    def mend(self, loss: str, *, allowed: bool) -> None:
         """Ask for reliable images if there is a loss and every publisher offers them.
 
         Best effort is what every publisher can serve, so it comes back with one that offers no
@@ -134,6 +134,7 @@ class ImageSubscription:
 
         Args:
             loss: What there is to mend; empty if nothing is.
+            allowed: Whether reliable images may be asked for; if not, best effort comes back.
         """
         offered = [
             publisher.qos_profile.reliability
@@ -141,13 +142,12 @@ class ImageSubscription:
         ]
         all_reliable = all(policy == ReliabilityPolicy.RELIABLE for policy in offered)
         topic = self.subscription.topic_name
-        if self._switched and not all_reliable:
+        if self._switched and not (allowed and all_reliable):
             self._switch(INPUT_QOS, OVERRIDABLE)
             self._switched = False
-            self._node.get_logger().warning(
-                f"{topic} has a publisher without reliable images: back to best effort"
-            )
-        elif loss and offered and all_reliable and self.reliability == "best_effort":
+            reason = "has a publisher without reliable images" if allowed else "may lose images"
+            self._node.get_logger().warning(f"{topic} {reason}: back to best effort")
+        elif allowed and loss and offered and all_reliable and self.reliability == "best_effort":
             qos = copy(self.subscription.qos_profile)
             qos.reliability = ReliabilityPolicy.RELIABLE
             others = tuple(kind for kind in OVERRIDABLE if kind != QoSPolicyKind.RELIABILITY)

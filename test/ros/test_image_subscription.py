@@ -97,6 +97,15 @@ def test_a_publisher_that_cannot_be_reliable_is_heard_again(ros, stub, until):
     assert "incompatible" not in ros.peer.diagnostics[-1]["message"]
 
 
+def test_switched_off_while_it_runs_best_effort_comes_back(ros, stub, until, parameter_overrides):
+    node = ros.node(stub)
+    losing(node)
+    until(lambda: input_qos(node) == (ReliabilityPolicy.RELIABLE, 1))
+    [result] = node.set_parameters(parameter_overrides(reliable_on_loss=False))
+    assert result.successful
+    until(lambda: input_qos(node) == (ReliabilityPolicy.BEST_EFFORT, 1))
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
