@@ -117,6 +117,9 @@ def _group_rows(
             ends, pairs = _larger(ends, width), _larger(pairs, width)
         if things > 0 and len(map_.points) > 0:
             # Neighbouring rows share their sources, which are therefore widened once.
+            if rows.near[y] == lower_row:
+                upper, lower = lower, upper
+                upper_row, lower_row = lower_row, upper_row
             if rows.near[y] != upper_row:
                 upper_row = rows.near[y]
                 _widen(offset, upper_row, columns, upper)
