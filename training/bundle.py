@@ -12,13 +12,14 @@ import argparse
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from depthlab_core.checkpoint import save_checkpoint
+from depthlab_core.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from depthlab_core.config import NetworkConfig
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
@@ -28,7 +29,9 @@ from training.run_state import FILE_NAME, RunStateError, load_run_state
 _WEIGHTS = Path(__file__).parents[1] / "depthlab_core" / "weights"
 
 
-def bundle(run: Path, name: str, folder: Path, note: str) -> Path:
+def bundle(
+    run: Path, name: str, folder: Path, note: str, earlier: tuple[str, float] | None = None
+) -> Path:
     """Write ``NAME.safetensors`` in ``folder`` from the state of a run.
 
     Args:
@@ -36,8 +39,11 @@ def bundle(run: Path, name: str, folder: Path, note: str) -> Path:
         name: A model's name; its network must be the run's.
         folder: Where to.
         note: Free text for the provenance.
+        earlier: Checkpoint that the run started from, and its share in the mean of both weights;
+            that keeps more of what it knew of other data (Wortsman et al., CVPR 2022).
 
     Raises:
+        CheckpointError: If the earlier checkpoint cannot be read.
         RunStateError: If there is no state, it is damaged or of another network.
     """
     path = run / FILE_NAME
@@ -49,6 +55,8 @@ def bundle(run: Path, name: str, folder: Path, note: str) -> Path:
     if trained != model.network:
         raise RunStateError(f"{path}: trained another network than {name}'s")
     weights = state["network"] if state["ema"] is None else state["ema"]
+    if earlier is not None:
+        weights = _mean(weights, load_checkpoint(earlier[0]).network.state_dict(), earlier[1])
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.safetensors"
     provenance = {
@@ -69,6 +77,15 @@ def bundle(run: Path, name: str, folder: Path, note: str) -> Path:
     return target
 
 
+def _mean(
+    weights: Mapping[str, Tensor], others: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    return {
+        key: value.lerp(others[key].to(value.dtype), share) if value.is_floating_point() else value
+        for key, value in weights.items()
+    }
+
+
 def _commit() -> str:
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -82,10 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", choices=sorted(MODELS), required=True)
     parser.add_argument("--out", type=Path, default=_WEIGHTS, help="folder")
     parser.add_argument("--note", default="", help="for the provenance")
+    parser.add_argument(
+        "--earlier", metavar="CHECKPOINT", help="whose weights are averaged with the run's"
+    )
+    parser.add_argument("--share", type=float, default=0.25, help="of the earlier ones (0.25)")
     options = parser.parse_args(arguments)
+    earlier = None if options.earlier is None else (options.earlier, options.share)
     try:
-        target = bundle(options.run, options.name, options.out, options.note)
-    except RunStateError as error:
+        target = bundle(options.run, options.name, options.out, options.note, earlier)
+    except (CheckpointError, RunStateError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run becomes the checkpoint that ships, alone or averaged with the weights it started from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from depthlab_core.checkpoint import load_checkpoint, save_checkpoint
+from depthlab_core.labels import CITYSCAPES
+from depthlab_core.model_zoo import MODELS
+from depthlab_core.network import build_network
+from training.bundle import bundle, main
+from training.run_state import FILE_NAME, save_atomically
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run's folder whose averaged weights are known."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    weights = {key: value + 1 for key, value in build_network("lite0").state_dict().items()}
+    config = {
+        "model": {"network": MODELS["lite0"].to_dict()["network"]},
+        "loop": {"batch_size": 8},
+        "datasets": {"streets": {"weight": 1.0}, "unused": {"weight": 0.0}},
+    }
+    state = {"step": 7, "ema": weights, "network": {}, "config": config}
+    save_atomically(state, folder / FILE_NAME)
+    return folder, weights
+
+
+def test_the_averaged_weights_are_taken(run, tmp_path):
+    folder, weights = run
+    checkpoint = load_checkpoint(bundle(folder, "lite0", tmp_path, "a note"))
+    for key, value in checkpoint.network.state_dict().items():
+        torch.testing.assert_close(value, weights[key], rtol=1e-3, atol=1e-3)
+    known = checkpoint.provenance
+    assert (known["steps"], known["datasets"], known["note"]) == (7, ["streets"], "a note")
+    assert checkpoint.config.input == MODELS["lite0"].input
+
+
+def test_earlier_weights_have_their_share(run, tmp_path):
+    folder, weights = run
+    earlier = tmp_path / "earlier.safetensors"
+    others = {key: value - 4 for key, value in weights.items()}
+    save_checkpoint(earlier, others, MODELS["lite0"], CITYSCAPES, {})
+    arguments = ["--run", str(folder), "--name", "lite0", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--earlier", str(earlier), "--share", "0.25"]) == 0
+    mixed = load_checkpoint(tmp_path / "out" / "lite0.safetensors").network.state_dict()
+    for key, value in mixed.items():
+        expected = weights[key] - 1 if value.is_floating_point() else weights[key]
+        torch.testing.assert_close(value, expected, rtol=1e-3, atol=2e-3)
+
+
+def test_mistakes_are_one_line(run, tmp_path, capsys):
+    arguments = ["--name", "lite0", "--out", str(tmp_path)]
+    assert main([*arguments, "--run", str(tmp_path / "none")]) == 1
+    assert main([*arguments, "--run", str(run[0]), "--earlier", "none"]) == 1
+    assert capsys.readouterr().err.count("\n") == 2
