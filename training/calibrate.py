@@ -31,6 +31,7 @@ from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES
 from training.datasets.sample import DatasetError, Sample, SampleDataset
+from training.metrics.semantic import SemanticIou
 
 BIAS = "sem_seg_head.predictor.bias"
 """What is corrected, in a checkpoint's state dict."""
@@ -61,12 +62,9 @@ class Labelled:
     def miou(self, bias: Tensor) -> float:
         """Return the mean IoU of the classes that occur, with ``bias`` ``(C,)`` added."""
         predicted = self.class_of[(self.logits + bias).argmax(dim=1)]
-        pairs = torch.bincount(self.truth * self.classes + predicted, minlength=self.classes**2)
-        confusion = pairs.view(self.classes, self.classes).double()
-        correct = confusion.diagonal()
-        union = confusion.sum(dim=0) + confusion.sum(dim=1) - correct
-        occurs = union > 0
-        return float((correct[occurs] / union[occurs]).mean())
+        measured = SemanticIou([str(number) for number in range(self.classes)])
+        measured.update(predicted.numpy(), self.truth.numpy())
+        return measured.result()["miou"]
 
 
 def calibrate(data: Sequence[Labelled]) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+import numpy.typing as npt
 import torch
 from numba.core import types
 from numba.extending import intrinsic
@@ -48,6 +49,15 @@ def _compiled(function: _Function, **options: Any) -> _Function:
     except RuntimeError as error:
         _log.warning("compiled code will not be cached; set NUMBA_CACHE_DIR (%s)", error)
         return cast(_Function, numba.njit(function, nogil=True, **options))
+
+
+@reducing_kernel
+def sum_of(values: npt.NDArray[np.float32]) -> float:
+    """In kernels: return the sum in float64, by an index, which alone runs on vector units."""
+    total = 0.0
+    for index in range(len(values)):
+        total += values[index]
+    return total
 
 
 def _fused_multiply_add(_context: Any, a: Any, b: Any, c: Any) -> Any:

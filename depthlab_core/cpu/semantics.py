@@ -12,7 +12,14 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from depthlab_core.cpu.bilinear import Taps
-from depthlab_core.cpu.compiled import fma, kernel, reducing_kernel, row_bands, run_in_bands
+from depthlab_core.cpu.compiled import (
+    fma,
+    kernel,
+    reducing_kernel,
+    row_bands,
+    run_in_bands,
+    sum_of,
+)
 from depthlab_core.cpu.grouping import Runs
 
 
@@ -227,7 +234,7 @@ def _sum_rows(
             end, pair = runs.ends[run], runs.pairs[run]
             label, category = pair % len(logits), categories[pair]
             if category == label:
-                total = _sum(probability[y, start:end])
+                total = sum_of(probability[y, start:end])
             else:
                 # Differences of logits, resized: to rows here, to columns there.
                 for x in range(columns.near[start], columns.far[end - 1] + 1):
@@ -238,14 +245,6 @@ def _sum_rows(
             sums[segments[pair]] += total
             start = end
     return sums[1:]
-
-
-@reducing_kernel
-def _sum(values: npt.NDArray[np.float32]) -> float:
-    total = 0.0
-    for index in range(len(values)):
-        total += values[index]
-    return total
 
 
 @reducing_kernel

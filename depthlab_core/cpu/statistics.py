@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthlab_core.cpu.compiled import kernel, reducing_kernel, run_in_bands
+from depthlab_core.cpu.compiled import kernel, reducing_kernel, run_in_bands, sum_of
 from depthlab_core.cpu.grouping import Runs
 
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -183,18 +183,10 @@ def _depth_statistics(
             stop += count
         if stop > start:
             own = values[start:stop]
-            mean = _sum(own) / len(own)
+            mean = sum_of(own) / len(own)
             out[segment, 0] = mean
             out[segment, 1] = np.sqrt(_sum_of_squares(own, mean) / len(own))
             _quantiles(own, out[segment, 2:])
-
-
-@reducing_kernel
-def _sum(values: npt.NDArray[np.float32]) -> float:
-    total = 0.0
-    for index in range(len(values)):
-        total += values[index]
-    return total
 
 
 @reducing_kernel
