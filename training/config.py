@@ -40,6 +40,9 @@ class DatasetConfig:
             and which towns.
         every: For ``footage``: 5 takes every fifth frame.
         only: Numbers of the frames to take; None: all.
+        repeat_threshold: Frames with a class that less than this share of the frames show come
+            more often (``training.datasets.rare_classes``); 0: all come alike. Not for
+            ``streets``, whose frames would all be drawn to find out.
         pseudo_instance_weight: For ``camvid``: weight of guessed instances.
         max_width: Wider images are reduced to this width, pixels.
         keep_in_memory: Whether decoded frames are kept.
@@ -70,6 +73,7 @@ class DatasetConfig:
     seed: int = 0
     every: int = 1
     only: tuple[int, ...] | None = None
+    repeat_threshold: float = 0.0
     pseudo_instance_weight: float = 0.0
     max_width: int | None = None
     keep_in_memory: bool = False

@@ -132,6 +132,16 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
                 f"datasets.{key}.style_from: got {dataset.style_from!r}, expected one of "
                 + ", ".join(config.datasets)
             )
+        threshold = f"datasets.{key}.repeat_threshold"
+        if not 0 <= dataset.repeat_threshold <= 1:
+            raise ConfigError(
+                f"{threshold}: got {dataset.repeat_threshold}, expected a share from 0 to 1"
+            )
+        if dataset.repeat_threshold > 0 and dataset.kind == "streets":
+            raise ConfigError(
+                f"{threshold}: got a dataset of kind streets, expected one of files; "
+                "render it first (training.streets.render)"
+            )
     return config
 
 

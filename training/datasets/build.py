@@ -16,6 +16,7 @@ from training.datasets.kitti_depth import KittiDepth
 from training.datasets.lidar_frames import LidarFrames
 from training.datasets.memory import InMemory
 from training.datasets.partial import PartialLabels
+from training.datasets.rare_classes import repeat_rare
 from training.datasets.sample import DatasetError, SampleDataset
 from training.datasets.virtual_kitti import VirtualKitti
 
@@ -63,6 +64,8 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
         dataset = Subset(dataset, config.only)  # type: ignore[arg-type]
     if config.max_width is not None or config.keep_in_memory:
         dataset = InMemory(dataset, config.max_width, keep=config.keep_in_memory)
+    if config.repeat_threshold > 0:
+        dataset = repeat_rare(dataset, config.repeat_threshold)
     if not (config.semantic and config.panoptic and config.depth):
         dataset = PartialLabels(dataset, config.semantic, config.panoptic, config.depth)
     return dataset

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from training.streets.appearance import POOLS, Split, generator
 from training.streets.classes import LABEL_DIVISOR, SemanticClass
 from training.streets.frame import StreetFrame, panoptic_from
 from training.streets.lighting import Conditions
-from training.streets.mounting import Rig
+from training.streets.mounting import ANYWHERE, Placement, Rig
 from training.streets.renderer import Renderer
 from training.streets.scene import Lighting
 from training.streets.town import Town, build_town
@@ -52,15 +53,22 @@ class StreetGenerator:
         seed: Different seeds give different towns.
         width: Image width, pixels.
         height: Image height, pixels.
+        placement: Where cameras are mounted, if not everywhere.
 
     Raises:
         RendererError: If no OpenGL context can be made.
     """
 
     def __init__(
-        self, split: Split, *, seed: int = 0, width: int = 640, height: int = 320
+        self,
+        split: Split,
+        *,
+        seed: int = 0,
+        width: int = 640,
+        height: int = 320,
+        placement: Placement = ANYWHERE,
     ) -> None:
-        self._pool, self._seed = POOLS[split], seed
+        self._pool, self._seed, self._placement = POOLS[split], seed, placement
         self._renderer = Renderer(width, height)
         self._town: tuple[int, Town] | None = None
 
@@ -102,12 +110,13 @@ class StreetGenerator:
         moving: bool = False,
     ) -> _Shot:
         width, height = self._renderer.width, self._renderer.height
-        rig = mounting.rig(rng, width, height, town.roads, town.site)
+        draw = partial(mounting.rig, rng, width, height, town.roads, town.site, self._placement)
+        rig = draw()
         # Long drives may find no road that is long enough; they leave the town at its end.
         for _ in range(_RIGS if moving else 0):
             if rig.mount == "car" and abs(rig.speed) >= 3 and rig.stays_on_road(times[-1]):
                 break
-            rig = mounting.rig(rng, width, height, town.roads, town.site)
+            rig = draw()
         weather: Conditions = lighting.conditions(rng)
         light = lighting.light(weather, rng, urban=town.urban)
         hidden = town.in_the_way(rig, times)

@@ -15,7 +15,8 @@ from training.streets.shapes import pose
 from training.streets.site import Site
 
 Mount = Literal["car", "side", "walker", "mast"]
-_MOUNTS: dict[Mount, float] = {"car": 0.58, "side": 0.24, "walker": 0.09, "mast": 0.09}
+MOUNTS: dict[Mount, float] = {"car": 0.58, "side": 0.24, "walker": 0.09, "mast": 0.09}
+"""How often cameras are mounted so."""
 
 # How often the vehicle that carries the camera shows in the picture.
 _HOOD_SHARE: dict[Mount, float] = {"car": 0.3, "side": 0.5}
@@ -27,6 +28,26 @@ CLEARANCE: dict[Mount, tuple[float, float]] = {
     "walker": (0.8, 0.8),
     "mast": (0.5, 0.5),
 }
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What is known of a camera before it is drawn.
+
+    Attributes:
+        mount: What carries it; None: drawn by the shares of ``MOUNTS``.
+        height: Smallest and largest height over the ground, metres; None: the mount's usual ones.
+    """
+
+    mount: Mount | None = None
+    height: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.height is not None and not 0 < self.height[0] <= self.height[1]:
+            raise ValueError(f"camera height: got {self.height}, expected 0 < lowest <= highest")
+
+
+ANYWHERE = Placement()
 
 
 @dataclass(frozen=True)
@@ -91,10 +112,17 @@ class Rig:
 
 
 def rig(
-    rng: np.random.Generator, width: int, height: int, roads: tuple[Road, ...], site: Site
+    rng: np.random.Generator,
+    width: int,
+    height: int,
+    roads: tuple[Road, ...],
+    site: Site,
+    placement: Placement = ANYWHERE,
 ) -> Rig:
     """Draw a camera and its place."""
-    mount: Mount = str(rng.choice(list(_MOUNTS), p=list(_MOUNTS.values())))  # type: ignore[assignment]
+    # Drawn even if it is given: what follows then sees the same town from another camera.
+    mount: Mount = str(rng.choice(list(MOUNTS), p=list(MOUNTS.values())))  # type: ignore[assignment]
+    mount = placement.mount or mount
     road = (
         roads[0]
         if len(roads) == 1 or rng.random() < 0.75
@@ -131,6 +159,8 @@ def rig(
             yaw = across + rng.uniform(-1.3, 1.3)
         else:
             lift, pitch = rng.uniform(1.3, 1.8), rng.normal(0.03, 0.08)
+    if placement.height is not None:
+        lift = rng.uniform(*placement.height)
     pitch = float(
         np.clip(pitch, -vertical * 0.45, vertical * 0.6 + (0.5 if mount == "mast" else 0))
     )

@@ -2,6 +2,7 @@
 """Renders a data set: ``python -m training.streets.render --out DIR --frames N --split train``.
 
 With ``--drive-length L`` the frames are those of drives of L frames at 10 Hz, one for each town.
+With ``--mount`` and ``--camera-height`` they are those of one kind of camera, such as a robot's.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from training.streets.appearance import Split
 from training.streets.generator import FRAMES_PER_TOWN, StreetGenerator
 from training.streets.gpu import RendererError
+from training.streets.mounting import MOUNTS, Placement
 from training.streets.write import CityscapesWriter, PanopticEntry
 
 
@@ -27,19 +29,34 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def render_range(
-    out: Path, split: Split, seed: int, size: tuple[int, int], first: int, last: int
+    out: Path,
+    split: Split,
+    seed: int,
+    size: tuple[int, int],
+    placement: Placement,
+    first: int,
+    last: int,
 ) -> list[PanopticEntry]:
     """Render frames ``first`` to ``last - 1`` and return their panoptic entries."""
-    generator = StreetGenerator(split, seed=seed, width=size[0], height=size[1])
+    width, height = size
+    generator = StreetGenerator(split, seed=seed, width=width, height=height, placement=placement)
     writer = CityscapesWriter(out, split)
     return [writer.write(generator.frame(index)) for index in range(first, last)]
 
 
 def render_drive(
-    out: Path, split: Split, seed: int, size: tuple[int, int], length: int, first: int, last: int
+    out: Path,
+    split: Split,
+    seed: int,
+    size: tuple[int, int],
+    placement: Placement,
+    length: int,
+    first: int,
+    last: int,
 ) -> list[PanopticEntry]:
     """Render the frames ``first`` to ``last - 1`` of all drives, which are those of one drive."""
-    generator = StreetGenerator(split, seed=seed, width=size[0], height=size[1])
+    width, height = size
+    generator = StreetGenerator(split, seed=seed, width=width, height=height, placement=placement)
     writer = CityscapesWriter(out, split)
     number, skipped = divmod(first, length)
     frames = islice(generator.sequence(number, length), skipped, skipped + last - first)
@@ -64,9 +81,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--split", choices=("train", "val"), default="train")
     parser.add_argument("--size", type=image_size, default=(512, 256), metavar="WIDTHxHEIGHT")
     parser.add_argument("--drive-length", type=int, metavar="L", help="frames of each drive")
+    parser.add_argument(
+        "--mount", choices=tuple(MOUNTS), help="what carries the camera; default: all of these"
+    )
+    parser.add_argument(
+        "--camera-height",
+        type=float,
+        nargs=2,
+        metavar=("LOWEST", "HIGHEST"),
+        help="over the ground, metres; default: as usual for its mount",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
+    height = None if options.camera_height is None else tuple(options.camera_height)
+    try:
+        placement = Placement(options.mount, height)
+    except ValueError as error:
+        parser.error(f"--camera-height: {error}")
+    if options.drive_length and options.mount not in (None, "car"):
+        parser.error(f"--mount: got {options.mount}, expected car: drives are those of cars")
     # One rasteriser thread each: workers share the cores among themselves.
     os.environ.setdefault("LP_NUM_THREADS", "0")
     writer = CityscapesWriter(options.out, options.split)
@@ -84,6 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
                     options.split,
                     options.seed,
                     options.size,
+                    placement,
                     first=first,
                     last=last,
                 )

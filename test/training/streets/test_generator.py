@@ -149,3 +149,29 @@ def test_a_drive_ends_with_its_road():
     assert not rig.stays_on_road(10.1)
     assert replace(rig, speed=10.0).stays_on_road(19.9)
     assert not replace(rig, speed=10.0).stays_on_road(20.5)
+
+
+def test_a_given_placement_is_kept_and_the_place_stays():
+    town = build_town(POOLS["val"], 0, 1)
+
+    def draw(seed: int, *placement: mounting.Placement) -> mounting.Rig:
+        rng = np.random.default_rng(seed)
+        return mounting.rig(rng, 192, 96, town.roads, town.site, *placement)
+
+    high = [draw(seed, mounting.Placement("mast", (7.0, 9.0))) for seed in range(20)]
+    assert {rig.mount for rig in high} == {"mast"}
+    assert all(7 <= rig.height <= 9 for rig in high)
+    assert np.ptp([rig.height for rig in high]) > 1
+    for seed, rig in enumerate(high):
+        free = draw(seed)
+        assert (rig.road, rig.s, rig.camera.intrinsics[0, 0]) == (
+            free.road,
+            free.s,
+            free.camera.intrinsics[0, 0],
+        )
+
+
+@pytest.mark.parametrize("height", [(0.0, 1.0), (3.0, 2.0)])
+def test_impossible_heights_are_refused(height):
+    with pytest.raises(ValueError, match="camera height"):
+        mounting.Placement(height=height)

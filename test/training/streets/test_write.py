@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from training.streets.classes import LABEL_IDS, is_thing
+from training.streets.generator import StreetGenerator
+from training.streets.mounting import Placement
 from training.streets.render import main
 from training.streets.write import CityscapesWriter
 
@@ -107,3 +109,26 @@ def test_command_line_writes_drives(tmp_path, drive):
     assert names == [f"{frame.name}_leftImg8bit.png" for frame in drive[1:]]
     image = cv2.imread(str(folder / names[-1]))
     np.testing.assert_array_equal(image[..., ::-1], drive[3].image)
+
+
+def test_command_line_draws_one_kind_of_camera(tmp_path):
+    arguments = ["--out", str(tmp_path), "--frames", "1", "--size", "96x64"]
+    assert main([*arguments, "--mount", "mast", "--camera-height", "7", "8"]) == 0
+    placement = Placement("mast", (7.0, 8.0))
+    frame = StreetGenerator("train", width=96, height=64, placement=placement).frame(0)
+    assert 7 <= frame.camera_height <= 8
+    image = read(tmp_path, "leftImg8bit", frame.name, "leftImg8bit.png")
+    np.testing.assert_array_equal(image[..., ::-1], frame.image)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--camera-height", "3", "2"], "--camera-height: camera height: got"),
+        (["--mount", "mast", "--drive-length", "4"], "--mount: got mast, expected car"),
+    ],
+)
+def test_command_line_refuses_cameras_that_cannot_be(tmp_path, capsys, options, message):
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path), "--frames", "1", *options])
+    assert message in capsys.readouterr().err
