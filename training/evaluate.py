@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -120,6 +121,7 @@ def evaluate(
     dataset: SampleDataset,
     *,
     limit: int | None = None,
+    names: str = "*",
     max_depth: float = 80.0,
     camera_height: float | None = None,
     show_progress: bool = False,
@@ -130,6 +132,7 @@ def evaluate(
         model: The model.
         dataset: Labelled frames.
         limit: At most this many frames, evenly spread; None: all.
+        names: Of these, only those whose name matches this pattern of a shell.
         max_depth: Depth beyond this many metres is not counted.
         camera_height: Of all frames, metres: depth is scaled by the ground. None: it is not.
         show_progress: Whether to draw a progress bar.
@@ -143,6 +146,8 @@ def evaluate(
     frames = []
     for index in map(int, tqdm(indices, disable=not show_progress, unit="frame")):
         sample = dataset[index]
+        if not fnmatch(sample.name, names):
+            continue
         prediction = model.predict(sample.image, sample.focal_length, camera_height)
         figures = evaluation.update(prediction, sample)
         frames.append(FrameFigures(index, sample.name, figures))
@@ -158,6 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", help="its folder; default: its kind in $DEPTHLAB_DATA")
     parser.add_argument("--split", default="val")
     parser.add_argument("--limit", type=int, help="at most this many frames, evenly spread")
+    parser.add_argument(
+        "--names", default="*", metavar="PATTERN", help="of these, those with such a name: 'b*'"
+    )
     parser.add_argument(
         "--frames", type=int, default=50, help="for streets: how many frames to draw"
     )
@@ -205,12 +213,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model,
             dataset,
             limit=options.limit,
+            names=options.names,
             max_depth=options.max_depth,
             camera_height=options.camera_height,
             show_progress=True,
         )
     except DatasetError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    if not frames:
+        print(f"error: --names {options.names}: no frame has such a name", file=sys.stderr)
         return 1
     print(as_text(results))
     if options.json is not None:

@@ -17,7 +17,7 @@ from depthlab_core.network import build_network
 from depthlab_core.prediction import Prediction
 from depthlab_core.segments import compute_segments
 from training.datasets.camvid import CamVid
-from training.evaluate import Evaluation, main
+from training.evaluate import Evaluation, evaluate, main
 from training.pictures import draw_depth, draw_error, draw_panels
 from training.report_tables import page_tables
 from training.results_table import as_text
@@ -70,6 +70,28 @@ def test_the_command_line_writes_the_figures(checkpoint, tmp_path, capsys):
     figures = json.loads(target.read_text())
     assert {"pq", "miou", "abs_rel", "dpq"} <= figures.keys()
     assert "abs_rel" in capsys.readouterr().out
+
+
+def test_only_frames_of_some_names_are_counted(street_samples):
+    counted = []
+
+    class Model:
+        labels = CITYSCAPES
+
+        def predict(self, image, *_):
+            sample = next(s for s in street_samples if s.image is image)
+            counted.append(sample.name)
+            return ideal(sample)
+
+    chosen = street_samples[1].name
+    _, frames = evaluate(Model(), street_samples, names=f"*{chosen[-3:]}")
+    assert [frame.name for frame in frames] == counted == [chosen]
+
+
+def test_names_that_no_frame_has_are_one_line(checkpoint, capsys):
+    arguments = ["--checkpoint", str(checkpoint), *streets(1), "--device", "cpu"]
+    assert main([*arguments, "--names", "night*"]) == 1
+    assert capsys.readouterr().err.endswith("error: --names night*: no frame has such a name\n")
 
 
 def test_coarse_labels_give_the_coarse_classes(checkpoint, camvid_root, capsys):

@@ -228,4 +228,4 @@ def backdrop(
             continue
         name, mesh = trees[int(rng.integers(len(trees)))]
         x, y, z = site.world(road, s, d)
-        site.place(name, mesh, pose(x, y, z, rng.uniform(0, 6.28), rng.uniform(0.75, 1.3)))
+        site.place(name, mesh, pose(x, y, z, rng.uniform(0, 6.28), rng.uniform(0.75, 1.7)))

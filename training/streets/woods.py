@@ -57,4 +57,4 @@ def _plant(
         return
     name, mesh = trees[int(rng.integers(len(trees)))]
     x, y, z = site.world(road, s, d)
-    site.place(name, mesh, pose(x, y, z, rng.uniform(0, 6.28), rng.uniform(0.8, 1.6)))
+    site.place(name, mesh, pose(x, y, z, rng.uniform(0, 6.28), rng.uniform(1.0, 2.1)))
