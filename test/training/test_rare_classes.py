@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthlab_core.labels import CITYSCAPES
-from training.datasets.rare_classes import repeat_factors, repeat_rare
+from training.config import DatasetConfig
+from training.datasets.build import build_dataset
+from training.datasets.rare_classes import repeat_factors, repeat_frames, shown_classes
 from training.datasets.sample import Sample
 
 CAR, ROAD, TRAIN = 13, 0, 16
@@ -41,7 +44,7 @@ class Frames:
 @pytest.mark.parametrize("panoptic", [True, False])
 def test_a_class_of_one_frame_in_sixteen_comes_as_the_root_says(panoptic):
     frames = Frames([(ROAD, CAR)] * 15 + [(ROAD, TRAIN)], panoptic=panoptic)
-    repeated = repeat_rare(frames, 0.25)
+    repeated = repeat_frames(frames, repeat_factors(shown_classes(frames, range(16)), 0.25))
     names = Counter(repeated[index].name for index in range(len(repeated)))
     assert names == {**{str(index): 4 for index in range(15)}, "15": 8}
 
@@ -65,3 +68,22 @@ def test_factors_are_at_least_one_and_rise_with_rarity(classes, threshold):
     order = np.argsort(rarest, kind="stable")
     assert (np.diff(factors[order]) <= 1e-9).all()
     assert all(f == 1 for f, r in zip(factors, rarest, strict=True) if r >= threshold)
+
+
+def test_files_are_not_read_to_know_their_classes(cityscapes_root):
+    config = DatasetConfig(kind="cityscapes", root=str(cityscapes_root), repeat_threshold=1.0)
+    frames = build_dataset("streets", dataclasses.replace(config, repeat_threshold=0.0))
+    read = [
+        set(np.unique(frames[index].panoptic[frames[index].panoptic >= 0] // 1000))
+        for index in range(len(frames))
+    ]
+    assert shown_classes(frames, range(len(frames))) == read
+
+    repeated = build_dataset("streets", config)
+    names = Counter(repeated[index].name for index in range(len(repeated)))
+    factors = repeat_factors(read, 1.0)
+    assert names == {frames[index].name: round(4 * factor) for index, factor in enumerate(factors)}
+    assert max(factors) > 1
+
+    only = build_dataset("streets", dataclasses.replace(config, only=(1,)))
+    assert [only[index].name for index in range(len(only))] == [frames[1].name] * 4

@@ -16,7 +16,7 @@ from training.datasets.kitti_depth import KittiDepth
 from training.datasets.lidar_frames import LidarFrames
 from training.datasets.memory import InMemory
 from training.datasets.partial import PartialLabels
-from training.datasets.rare_classes import repeat_rare
+from training.datasets.rare_classes import repeat_factors, repeat_frames, shown_classes
 from training.datasets.sample import DatasetError, SampleDataset
 from training.datasets.virtual_kitti import VirtualKitti
 
@@ -54,6 +54,10 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
         dataset = Footage(config.folder(name), config.every)
     else:
         dataset = DrawnStreets(config.split, config.frames, config.size, config.seed)
+    factors = None
+    if config.repeat_threshold > 0:
+        frames = range(len(dataset)) if config.only is None else config.only
+        factors = repeat_factors(shown_classes(dataset, frames), config.repeat_threshold)
     if config.only is not None:
         beyond = [number for number in config.only if not 0 <= number < len(dataset)]
         if beyond:
@@ -64,8 +68,8 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
         dataset = Subset(dataset, config.only)  # type: ignore[arg-type]
     if config.max_width is not None or config.keep_in_memory:
         dataset = InMemory(dataset, config.max_width, keep=config.keep_in_memory)
-    if config.repeat_threshold > 0:
-        dataset = repeat_rare(dataset, config.repeat_threshold)
+    if factors is not None:
+        dataset = repeat_frames(dataset, factors)
     if not (config.semantic and config.panoptic and config.depth):
         dataset = PartialLabels(dataset, config.semantic, config.panoptic, config.depth)
     return dataset

@@ -101,6 +101,14 @@ class CityscapesLayout:
             name=name,
         )
 
+    def classes(self, index: int) -> frozenset[int]:
+        """Return the classes of frame ``index``, without reading it."""
+        if self._segments is None:
+            return frozenset()
+        name = self._images[index].name.rsplit("_leftImg8bit", 1)[0]
+        categories = {int(s["category_id"]) for s in self._segments_of(name)}
+        return frozenset(self._category_of[c] for c in categories if c in self._category_of)
+
     def _read_panoptic_index(self) -> None:
         path = self._root / "gtFine" / f"cityscapes_panoptic_{self._split}.json"
         require_file(path, _NAME, _PANOPTIC_REMEDY)
@@ -121,22 +129,27 @@ class CityscapesLayout:
                 f"{_NAME}: {path} is damaged ({error!r}). {_PANOPTIC_REMEDY}"
             ) from error
 
-    def _read_panoptic(self, name: str) -> npt.NDArray[np.int32]:
-        file_name = f"{name}_gtFine_panoptic.png"
-        folder = self._root / "gtFine" / f"cityscapes_panoptic_{self._split}"
-        path = require_file(folder / file_name, _NAME, _PANOPTIC_REMEDY)
+    def _segments_of(self, name: str) -> list[dict[str, Any]]:
         assert self._segments is not None
+        file_name = _panoptic_file(name)
         if file_name not in self._segments:
             raise DatasetError(
-                f"{_NAME}: {folder}.json has no entry {file_name}. {_PANOPTIC_REMEDY}"
+                f"{_NAME}: gtFine/cityscapes_panoptic_{self._split}.json in {self._root} has no "
+                f"entry {file_name}. {_PANOPTIC_REMEDY}"
             )
+        return self._segments[file_name]
+
+    def _read_panoptic(self, name: str) -> npt.NDArray[np.int32]:
+        folder = self._root / "gtFine" / f"cityscapes_panoptic_{self._split}"
+        path = require_file(folder / _panoptic_file(name), _NAME, _PANOPTIC_REMEDY)
+        segments = self._segments_of(name)
         color = read_image(path, _NAME).astype(np.int32)
         ids = color @ np.array([1, 256, 65536], dtype=np.int32)
 
         divisor = self._labels.label_divisor
         counter: dict[int, int] = {}
         lookup: dict[int, int] = {}
-        for segment in self._segments[file_name]:
+        for segment in segments:
             category_id = self._category_of.get(int(segment["category_id"]))
             if category_id is None:
                 continue
@@ -179,3 +192,7 @@ class CityscapesLayout:
         depth = np.zeros_like(raw)
         np.divide(product * 256, raw - 1, out=depth, where=raw > 1)
         return depth
+
+
+def _panoptic_file(name: str) -> str:
+    return f"{name}_gtFine_panoptic.png"

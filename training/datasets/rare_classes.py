@@ -6,7 +6,8 @@ Source: Gupta, Dollar, Girshick, LVIS, CVPR 2019.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -41,18 +42,32 @@ def repeat_factors(classes: Sequence[Set[int]], threshold: float) -> npt.NDArray
     return np.array([max((factor[c] for c in shown), default=1.0) for shown in classes])
 
 
-def repeat_rare(dataset: SampleDataset, threshold: float) -> SampleDataset:
-    """Return ``dataset`` with the frames of rare classes listed more often than the others.
-
-    Reads every frame once. See ``repeat_factors`` for ``threshold``.
-    """
-    shown = [_classes(dataset[index]) for index in range(len(dataset))]
-    copies = np.round(repeat_factors(shown, threshold) * _COPIES).astype(np.intp)
-    entries = np.repeat(np.arange(len(shown)), copies)
+def repeat_frames(dataset: SampleDataset, factors: npt.NDArray[np.float64]) -> SampleDataset:
+    """Return ``dataset`` with each frame listed in proportion to its factor."""
+    copies = np.round(factors * _COPIES).astype(np.intp)
+    entries = np.repeat(np.arange(len(factors)), copies)
     return Subset(dataset, entries.tolist())  # type: ignore[arg-type]
 
 
-def _classes(sample: Sample) -> frozenset[int]:
+def shown_classes(dataset: SampleDataset, frames: Iterable[int]) -> list[Set[int]]:
+    """Return the classes that each of ``frames`` shows.
+
+    Reads the frames where the dataset has no list of them (a method ``classes``).
+    """
+    if isinstance(dataset, ListsClasses):
+        return [dataset.classes(index) for index in frames]
+    return [_classes_in(dataset[index]) for index in frames]
+
+
+@runtime_checkable
+class ListsClasses(Protocol):
+    """A dataset that knows what its frames show without reading them."""
+
+    def classes(self, index: int) -> Set[int]:
+        """Return the classes of frame ``index``."""
+
+
+def _classes_in(sample: Sample) -> Set[int]:
     if sample.panoptic is not None:
         values = np.unique(sample.panoptic)
         return frozenset((values[values >= 0] // CITYSCAPES.label_divisor).tolist())
