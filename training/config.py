@@ -42,7 +42,7 @@ class DatasetConfig:
         only: Numbers of the frames to take; None: all.
         repeat_threshold: Frames with a class that less than this share of the frames show come
             more often (``training.datasets.rare_classes``); 0: all come alike. Not for
-            ``streets``, whose frames would all be drawn to find out.
+            ``streets``, whose frames would all be drawn to find out, nor ``footage``.
         pseudo_instance_weight: For ``camvid``: weight of guessed instances.
         max_width: Wider images are reduced to this width, pixels.
         keep_in_memory: Whether decoded frames are kept.

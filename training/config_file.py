@@ -137,10 +137,10 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
             raise ConfigError(
                 f"{threshold}: got {dataset.repeat_threshold}, expected a share from 0 to 1"
             )
-        if dataset.repeat_threshold > 0 and dataset.kind == "streets":
+        if dataset.repeat_threshold > 0 and dataset.kind in ("streets", "footage"):
             raise ConfigError(
-                f"{threshold}: got a dataset of kind streets, expected one of files; "
-                "render it first (training.streets.render)"
+                f"{threshold}: got a dataset of kind {dataset.kind}, expected files with labels "
+                "(training.streets.render writes streets)"
             )
     return config
 

@@ -66,7 +66,7 @@ def test_overrides_reach_nested_entries(minimal):
         ("datasets.streets.size=[64]", r"datasets\.streets\.size: got \[64\], expected 2 values"),
         ("targets.class_weights=[1, 2]", r"targets\.class_weights: got 2 values, expected 19"),
         ("datasets.streets.repeat_threshold=2", r"datasets\.streets\.repeat_threshold: got 2"),
-        ("datasets.streets.repeat_threshold=0.5", "got a dataset of kind streets, expected"),
+        ("datasets.streets.repeat_threshold=0.5", "got a dataset of kind streets, expected files"),
         ("loop.seed", "expected path.to.entry=value"),
         ("output.x=1", "output is|output: got"),
     ],

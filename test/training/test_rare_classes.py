@@ -15,7 +15,7 @@ from depthlab_core.labels import CITYSCAPES
 from training.config import DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.rare_classes import repeat_factors, repeat_frames, shown_classes
-from training.datasets.sample import Sample
+from training.datasets.sample import DatasetError, Sample
 
 CAR, ROAD, TRAIN = 13, 0, 16
 
@@ -77,13 +77,18 @@ def test_files_are_not_read_to_know_their_classes(cityscapes_root):
         set(np.unique(frames[index].panoptic[frames[index].panoptic >= 0] // 1000))
         for index in range(len(frames))
     ]
-    assert shown_classes(frames, range(len(frames))) == read
-
     repeated = build_dataset("streets", config)
     names = Counter(repeated[index].name for index in range(len(repeated)))
     factors = repeat_factors(read, 1.0)
     assert names == {frames[index].name: round(4 * factor) for index, factor in enumerate(factors)}
     assert max(factors) > 1
 
+    beyond = dataclasses.replace(config, only=(9,))
+    with pytest.raises(DatasetError, match=r"only: got \[9\]"):
+        build_dataset("streets", beyond)
     only = build_dataset("streets", dataclasses.replace(config, only=(1,)))
     assert [only[index].name for index in range(len(only))] == [frames[1].name] * 4
+
+    for path in (cityscapes_root / "gtFine" / "cityscapes_panoptic_train").iterdir():
+        path.unlink()
+    assert shown_classes(frames, range(len(frames))) == read

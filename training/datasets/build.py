@@ -54,17 +54,16 @@ def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
         dataset = Footage(config.folder(name), config.every)
     else:
         dataset = DrawnStreets(config.split, config.frames, config.size, config.seed)
+    used = range(len(dataset)) if config.only is None else config.only
+    beyond = [number for number in used if not 0 <= number < len(dataset)]
+    if beyond:
+        raise DatasetError(
+            f"datasets.{name}.only: got {beyond}, expected numbers from 0 to {len(dataset) - 1}"
+        )
     factors = None
     if config.repeat_threshold > 0:
-        frames = range(len(dataset)) if config.only is None else config.only
-        factors = repeat_factors(shown_classes(dataset, frames), config.repeat_threshold)
+        factors = repeat_factors(shown_classes(dataset, used), config.repeat_threshold)
     if config.only is not None:
-        beyond = [number for number in config.only if not 0 <= number < len(dataset)]
-        if beyond:
-            raise DatasetError(
-                f"datasets.{name}.only: got {beyond}, expected numbers from 0 to "
-                f"{len(dataset) - 1}"
-            )
         dataset = Subset(dataset, config.only)  # type: ignore[arg-type]
     if config.max_width is not None or config.keep_in_memory:
         dataset = InMemory(dataset, config.max_width, keep=config.keep_in_memory)

@@ -9,17 +9,18 @@ import argparse
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from training.streets.appearance import Split
 from training.streets.generator import FRAMES_PER_TOWN, StreetGenerator
 from training.streets.gpu import RendererError
 from training.streets.mounting import MOUNTS, Placement
 from training.streets.write import CityscapesWriter, PanopticEntry
+
+MakeGenerator = Callable[[], StreetGenerator]
 
 
 def image_size(text: str) -> tuple[int, int]:
@@ -29,37 +30,19 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def render_range(
-    out: Path,
-    split: Split,
-    seed: int,
-    size: tuple[int, int],
-    placement: Placement,
-    first: int,
-    last: int,
+    make_generator: MakeGenerator, writer: CityscapesWriter, first: int, last: int
 ) -> list[PanopticEntry]:
     """Render frames ``first`` to ``last - 1`` and return their panoptic entries."""
-    width, height = size
-    generator = StreetGenerator(split, seed=seed, width=width, height=height, placement=placement)
-    writer = CityscapesWriter(out, split)
+    generator = make_generator()
     return [writer.write(generator.frame(index)) for index in range(first, last)]
 
 
 def render_drive(
-    out: Path,
-    split: Split,
-    seed: int,
-    size: tuple[int, int],
-    placement: Placement,
-    length: int,
-    first: int,
-    last: int,
+    make_generator: MakeGenerator, writer: CityscapesWriter, first: int, last: int, length: int
 ) -> list[PanopticEntry]:
     """Render the frames ``first`` to ``last - 1`` of all drives, which are those of one drive."""
-    width, height = size
-    generator = StreetGenerator(split, seed=seed, width=width, height=height, placement=placement)
-    writer = CityscapesWriter(out, split)
     number, skipped = divmod(first, length)
-    frames = islice(generator.sequence(number, length), skipped, skipped + last - first)
+    frames = islice(make_generator().sequence(number, length), skipped, skipped + last - first)
     return [writer.write(frame) for frame in frames]
 
 
@@ -94,15 +77,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
-    height = None if options.camera_height is None else tuple(options.camera_height)
+    heights = None if options.camera_height is None else tuple(options.camera_height)
     try:
-        placement = Placement(options.mount, height)
+        placement = Placement(options.mount, heights)
     except ValueError as error:
         parser.error(f"--camera-height: {error}")
     if options.drive_length and options.mount not in (None, "car"):
         parser.error(f"--mount: got {options.mount}, expected car: drives are those of cars")
     # One rasteriser thread each: workers share the cores among themselves.
     os.environ.setdefault("LP_NUM_THREADS", "0")
+    width, height = options.size
+    # Made by each worker: a renderer belongs to its process.
+    make_generator = partial(
+        StreetGenerator,
+        options.split,
+        seed=options.seed,
+        width=width,
+        height=height,
+        placement=placement,
+    )
     writer = CityscapesWriter(options.out, options.split)
     entries: list[PanopticEntry] = []
     length = options.drive_length
@@ -112,16 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with ProcessPoolExecutor(options.workers, mp_context=context) as executor:
             jobs = [
-                executor.submit(
-                    render,
-                    options.out,
-                    options.split,
-                    options.seed,
-                    options.size,
-                    placement,
-                    first=first,
-                    last=last,
-                )
+                executor.submit(render, make_generator, writer, first, last)
                 for first, last in spans
             ]
             for job in as_completed(jobs):
