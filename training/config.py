@@ -134,7 +134,8 @@ class LoopConfig:
         channels_last: Memory format of images and weights.
         autocast: ``bfloat16`` or none.
         ema_decay: Decay of the averaged weights, which are those that are exported; 0: none.
-        freeze_norm: Keep the statistics of batch norm as they are.
+        freeze_norm_after: Share of the iterations after which batch norm keeps its statistics and
+            trains as it predicts: 0 to 1, which is never.
         log_every: Steps between progress lines.
         checkpoint_minutes: Time between checkpoints.
         tensorboard: Whether losses and pictures are written for TensorBoard.
@@ -152,13 +153,19 @@ class LoopConfig:
     channels_last: bool = True
     autocast: Literal["bfloat16"] | None = None
     ema_decay: float = 0.0
-    freeze_norm: bool = False
+    freeze_norm_after: float = 1.0
     log_every: int = 20
     checkpoint_minutes: float = 10.0
     tensorboard: bool = True
     pictures_every: int = 500
     report_frames: int = 20
     report_split: str = "val"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.freeze_norm_after <= 1:
+            raise ConfigError(
+                f"loop.freeze_norm_after: got {self.freeze_norm_after}, expected 0 to 1"
+            )
 
 
 @dataclass(frozen=True)

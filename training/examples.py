@@ -32,6 +32,8 @@ class TargetConfig:
             that of its first member.
         offset_balance: Pixels of a thing weigh its area to the power of minus this in the offset
             loss: 0 counts pixels, as in the reference, 1 counts things.
+        depth_balance: Likewise for every segment in the depth loss: 0 counts pixels, as in the
+            original, 1 counts segments.
         max_depth: Ground truth beyond this many metres is not used; None uses all.
     """
 
@@ -40,6 +42,7 @@ class TargetConfig:
     small_instance_weight: float = 3.0
     class_weights: tuple[float, ...] | None = None
     offset_balance: float = 0.0
+    depth_balance: float = 0.0
     max_depth: float | None = None
 
 
@@ -77,6 +80,7 @@ class ExampleMaker:
             small_instance_area=target_config.small_instance_area,
             small_instance_weight=target_config.small_instance_weight,
             offset_balance=target_config.offset_balance,
+            depth_balance=target_config.depth_balance,
         )
         self._class_weights = _class_weights(target_config.class_weights)
 
@@ -108,6 +112,7 @@ class ExampleMaker:
             "offset": targets.offset,
             "offset_weight": targets.offset_weight * weight,
             "depth": self._depth_target(view),
+            "depth_weight": targets.depth_weight,
         }
         return {
             key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in arrays.items()

@@ -72,6 +72,7 @@ class BatchTargets:
         center_heatmap, center_weight: float ``(B, 1, H, W)``.
         offset: float ``(B, 2, H, W)``, pixels; ``offset_weight``: float ``(B, 1, H, W)``.
         depth: What the network's depth output should be, metres, float ``(B, H, W)``; 0 = none.
+        depth_weight: float ``(B, H, W)``.
     """
 
     semantic: Tensor
@@ -81,6 +82,7 @@ class BatchTargets:
     offset: Tensor
     offset_weight: Tensor
     depth: Tensor
+    depth_weight: Tensor
 
 
 def compute_losses(
@@ -126,7 +128,8 @@ def compute_losses(
         ),
         "offset": config.offset
         * weighted_mean((offset - targets.offset).abs(), targets.offset_weight, collective),
-        "depth": config.depth * depth_loss(depth, targets.depth, config, collective),
+        "depth": config.depth
+        * depth_loss(depth, targets.depth, targets.depth_weight, config, collective),
     }
 
 
@@ -168,13 +171,18 @@ def hard_pixel_cross_entropy(
 
 
 def depth_loss(
-    depth: Tensor, target: Tensor, config: LossConfig, collective: Collective = ALONE
+    depth: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    config: LossConfig,
+    collective: Collective = ALONE,
 ) -> Tensor:
     """Depth loss over the pixels that have ground truth.
 
     Args:
         depth: Predicted metres, float ``(B, H, W)``.
         target: Metres, float ``(B, H, W)``; 0 = no measurement.
+        weight: float ``(B, H, W)``: how much a pixel counts; in the gradient term all count alike.
         config: Which loss, and the factor of the gradient term.
         collective: See ``compute_losses``.
     """
@@ -183,7 +191,7 @@ def depth_loss(
     truth = torch.where(target > 0, target, torch.ones_like(target))
 
     def mean(value: Tensor) -> Tensor:
-        return weighted_mean(value, mask, collective)
+        return weighted_mean(value, mask * weight, collective)
 
     if config.depth_loss == "l1":
         loss = mean((depth - target).abs())

@@ -45,6 +45,8 @@ class Targets:
         offset: (dy, dx) from pixel to centre of mass in pixels, float32 ``(2, H, W)``.
         offset_weight: float32 ``(1, H, W)``; 0 also on stuff, by default; of every segment alike,
             or lower on larger ones.
+        depth_weight: float32 ``(H, W)``; of every segment alike, or lower on larger ones; 1 on
+            average over the labelled pixels, and on each of the others.
         center_points: (y, x) of every thing segment, float64 ``(N, 2)``.
     """
 
@@ -54,6 +56,7 @@ class Targets:
     center_weight: FloatArray
     offset: FloatArray
     offset_weight: FloatArray
+    depth_weight: FloatArray
     center_points: npt.NDArray[np.float64]
 
 
@@ -67,6 +70,7 @@ class TargetGenerator:
         small_instance_area: Things with fewer pixels count as small.
         small_instance_weight: Semantic weight of the pixels of small things.
         offset_balance: Offset weights are divided by the segment's area to this power.
+        depth_balance: Likewise depth weights, of things and stuff.
         ignore_crowd_in_semantic: Whether crowds are unlabelled in the semantic target too.
     """
 
@@ -79,6 +83,7 @@ class TargetGenerator:
         small_instance_area: int = 4096,
         small_instance_weight: float = 3.0,
         offset_balance: float = 0.0,
+        depth_balance: float = 0.0,
         ignore_crowd_in_semantic: bool = False,
     ) -> None:
         if sigma <= 0:
@@ -88,6 +93,7 @@ class TargetGenerator:
         self._small_instance_area = small_instance_area
         self._small_instance_weight = small_instance_weight
         self._offset_balance = offset_balance
+        self._depth_balance = depth_balance
         self._ignore_crowd_in_semantic = ignore_crowd_in_semantic
         self._radius = int(3 * sigma + 1)
         distance = np.arange(-self._radius, self._radius + 1, dtype=np.float64)
@@ -136,6 +142,7 @@ class TargetGenerator:
         center_weight = ~is_crowd
         has_offset = center_weight & (is_thing | (not self._ignore_stuff_in_offset))
         offset_weight = has_offset * divisor.astype(np.float64) ** -self._offset_balance
+        depth_weight = _mean_one(divisor.astype(np.float64) ** -self._depth_balance, area)
 
         offset = np.zeros((2, height, width), dtype=np.float32)
         thing_pixels = is_thing[index]
@@ -150,6 +157,7 @@ class TargetGenerator:
             center_weight=center_weight.astype(np.float32)[index][None],
             offset=offset,
             offset_weight=offset_weight.astype(np.float32)[index][None],
+            depth_weight=depth_weight.astype(np.float32)[index],
             center_points=points,
         )
 
@@ -191,6 +199,15 @@ def segments_of(panoptic: npt.NDArray[np.integer], labels: LabelSet) -> list[Tar
         is_crowd = instance_id == 0 and category_id in labels.thing_ids
         segments.append(TargetSegment(segment_id, category_id, is_crowd))
     return segments
+
+
+def _mean_one(
+    weight: npt.NDArray[np.float64], area: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """Scale segments' weights to 1 on average over their pixels; unlabelled ones, last, get 1."""
+    labelled = area[:-1].sum()
+    total = (weight[:-1] * area[:-1]).sum()
+    return np.append(weight[:-1] * (labelled / total if labelled else 1.0), 1.0)
 
 
 def _segment_index(panoptic: npt.NDArray[np.integer], ids: Sequence[int]) -> npt.NDArray[np.int64]:

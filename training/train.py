@@ -118,7 +118,7 @@ def train_step(trainer: Trainer, batches: Iterator[Example], progress: Progress)
     """Do one optimiser step."""
     config, collective = trainer.config, trainer.collective
     trainer.network.train()
-    if config.loop.freeze_norm:
+    if trainer.step >= config.loop.freeze_norm_after * config.loop.iterations:
         _freeze_norm(trainer.network)
     # Dropout depends on the step alone: resuming needs no generator's state.
     torch.manual_seed(hash((config.loop.seed, trainer.step, collective.rank)))

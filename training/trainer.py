@@ -56,7 +56,7 @@ class Trainer:
         self.output.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.loop.seed)
         self.network = initial_network(config).to(device)
-        if self.collective.world_size > 1 and not config.loop.freeze_norm:
+        if self.collective.world_size > 1 and config.loop.freeze_norm_after > 0:
             synchronise_norms(self.network, device)
         if config.loop.channels_last:
             self.network.to(memory_format=torch.channels_last)

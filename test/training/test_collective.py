@@ -52,6 +52,7 @@ def batch() -> tuple[torch.Tensor, BatchTargets]:
         offset=random(4, 2, 16, 24) * 20 - 10,
         offset_weight=center_weight,
         depth=depth,
+        depth_weight=random(4, 16, 24),
     )
 
 

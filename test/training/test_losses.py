@@ -42,6 +42,7 @@ def reference():
         offset=tensors["off_tgt"],
         offset_weight=tensors["off_w"],
         depth=tensors["dep_tgt"],
+        depth_weight=torch.ones_like(tensors["dep_tgt"]),
     )
     return output, targets, expected
 
@@ -66,6 +67,7 @@ def unlabelled_targets(batch=2, height=16, width=24):
         offset=zeros(2),
         offset_weight=zeros(1),
         depth=torch.zeros(batch, height, width),
+        depth_weight=torch.ones(batch, height, width),
     )
 
 
@@ -141,7 +143,7 @@ def test_depth_losses_are_zero_at_the_truth_and_ignore_holes(name):
     prediction[:, ::2] = 1e4
     prediction.requires_grad_()
     config = LossConfig(depth_loss=name)
-    loss = depth_loss(prediction, target, config)
+    loss = depth_loss(prediction, target, torch.ones_like(target), config)
     (gradient,) = torch.autograd.grad(loss, prediction)
     # SILog keeps the square root of its epsilon.
     assert float(loss.detach()) == pytest.approx(0, abs=1.1e-3)
@@ -151,9 +153,10 @@ def test_depth_losses_are_zero_at_the_truth_and_ignore_holes(name):
 
 def test_depth_losses_have_their_defined_values():
     prediction, target = torch.full((1, 1, 2), 8.0), torch.full((1, 1, 2), 4.0)
+    weight = torch.ones(1, 1, 2)
 
     def value(name):
-        return float(depth_loss(prediction, target, LossConfig(depth_loss=name)))
+        return float(depth_loss(prediction, target, weight, LossConfig(depth_loss=name)))
 
     assert value("l1") == pytest.approx(4)
     assert value("inverse_l1") == pytest.approx(0.125)
@@ -164,12 +167,33 @@ def test_depth_losses_have_their_defined_values():
 
 def test_the_gradient_term_sees_shape_and_not_scale():
     target = torch.rand(1, 16, 24) * 20 + 2
+    weight = torch.rand(1, 16, 24)
     plain = LossConfig(depth_loss="log_l1")
     shaped = replace(plain, depth_gradient=1.0)
-    scaled = depth_loss(target * 3, target, shaped) - depth_loss(target * 3, target, plain)
-    assert float(scaled) == pytest.approx(0, abs=1e-5)
-    tilted = target * torch.linspace(1, 2, 24)
-    assert float(depth_loss(tilted, target, shaped) - depth_loss(tilted, target, plain)) > 0.1
+
+    def term(depth):
+        with_it, without = (depth_loss(depth, target, weight, c) for c in (shaped, plain))
+        return float(with_it - without)
+
+    assert term(target * 3) == pytest.approx(0, abs=1e-5)
+    assert term(target * torch.linspace(1, 2, 24)) > 0.1
+
+
+@pytest.mark.parametrize("name", DEPTH_LOSSES)
+def test_weighted_pixels_count_in_the_depth_loss_as_often_as_their_weight_says(name):
+    prediction, target = torch.rand(2, 1, 4, 6) * 50 + 2
+    target[:, 1] = 0  # has no say, whatever its weight
+    weight = torch.randint(0, 4, (1, 4, 6)).float()
+    weight[:, 2] = 0
+    weight[:, 3] = 3
+    repeated = [
+        value.flatten().repeat_interleave(weight.flatten().long())[None, None]
+        for value in (prediction, target)
+    ]
+    config = LossConfig(depth_loss=name)
+    once = depth_loss(prediction, target, weight, config)
+    often = depth_loss(*repeated, torch.ones_like(repeated[0]), config)
+    assert float(once) == pytest.approx(float(often), rel=1e-5)
 
 
 def test_negative_predicted_depth_is_pulled_up():

@@ -26,7 +26,8 @@ def targets(*semantic: int) -> BatchTargets:
     shape = (len(semantic), 8, 16)
     label = torch.tensor(semantic, dtype=torch.uint8)[:, None, None].expand(shape).clone()
     ones, plane = torch.ones(shape), torch.zeros(shape)[:, None]
-    return BatchTargets(label, ones, plane, plane, plane.expand(-1, 2, -1, -1), plane, plane[:, 0])
+    two = plane.expand(-1, 2, -1, -1)
+    return BatchTargets(label, ones, plane, plane, two, plane, plane[:, 0], ones)
 
 
 def teacher(images: torch.Tensor) -> ModelOutput:

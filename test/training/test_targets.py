@@ -131,3 +131,17 @@ def test_balanced_offsets_weigh_things_instead_of_pixels():
         weight = generate(panoptic, segments).offset_weight[0]
         assert weight[:8, :8].sum() / weight.sum() == pytest.approx(share, rel=1e-6)
         assert not weight[panoptic == 7].any()
+
+
+def test_balanced_depth_weighs_segments_instead_of_pixels():
+    panoptic = np.full((12, 12), 7, np.int32)
+    panoptic[:8, :8] = 26001
+    panoptic[10, 10:12] = -1
+    segments = [TargetSegment(26001, 13), TargetSegment(7, 0)]
+    for power, ratio in ((0.0, 1.0), (0.5, (78 / 64) ** 0.5), (1.0, 78 / 64)):
+        generate = TargetGenerator(CITYSCAPES, depth_balance=power)
+        weight = generate(panoptic, segments).depth_weight
+        assert weight[0, 0] / weight[11, 0] == pytest.approx(ratio, rel=1e-6)
+        assert weight[panoptic >= 0].mean() == pytest.approx(1, rel=1e-6)
+        np.testing.assert_array_equal(weight[panoptic < 0], 1)
+    assert (generate(panoptic, []).depth_weight == 1).all()

@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import training.train as train_module
 from depthlab_core.checkpoint import load_checkpoint
-from training.config import TrainConfig
+from training.config import ConfigError, TrainConfig
 from training.config_file import config_from_dict
 from training.run_state import FILE_NAME, RunStateError, changed_entries
 from training.train import LossNotFiniteError, main, train
@@ -196,7 +196,9 @@ def test_accumulation_equals_one_large_batch(tmp_path):
     # Frozen statistics and all pixels: then nothing but rounding depends on the split, except
     # where a loss divides by the labelled pixels of a batch.
     def run(name: str, accumulate: int) -> dict:
-        raw = small_config(tmp_path / name, iterations=1, freeze_norm=True, accumulate=accumulate)
+        raw = small_config(
+            tmp_path / name, iterations=1, freeze_norm_after=0, accumulate=accumulate
+        )
         raw["loss"] = {"hard_pixel_fraction": 1.0, "center": 0.0, "offset": 0.0, "depth": 0.0}
         raw["model"]["network"] = {"dropout": 0.0}
         raw["optimizer"]["name"] = "adam"
@@ -206,6 +208,31 @@ def test_accumulation_equals_one_large_batch(tmp_path):
     whole, parts = run("whole", 1), run("parts", 2)
     for key, value in whole.items():
         torch.testing.assert_close(value["exp_avg"], parts[key]["exp_avg"], atol=1e-6, rtol=1e-3)
+
+
+def test_norms_keep_their_statistics_from_a_share_of_the_iterations_on(tmp_path):
+    def statistics(iterations: int, share: float) -> dict:
+        folder = tmp_path / f"{iterations} {share}"
+        raw = small_config(folder, iterations=iterations, freeze_norm_after=share)
+        train(config_from_dict(raw), CPU)
+        weights = state_of(folder)["network"]
+        return {key: weights[key] for key in weights if key.endswith("running_var")}
+
+    def moved(one: dict, other: dict) -> bool:
+        assert one.keys() == other.keys() != set()
+        return any(not torch.equal(one[key], other[key]) for key in one)
+
+    after_none, after_one = statistics(2, 0), statistics(2, 0.5)
+    assert all((value == 1).all() for value in after_none.values())
+    assert moved(after_none, after_one)
+    assert not moved(after_one, statistics(1, 1))
+    assert moved(after_one, statistics(2, 1))
+
+
+def test_the_share_of_iterations_with_moving_statistics_is_checked(tmp_path):
+    raw = small_config(tmp_path, freeze_norm_after=1.5)
+    with pytest.raises(ConfigError, match=r"freeze_norm_after: got 1.5, expected 0 to 1"):
+        config_from_dict(raw)
 
 
 def test_task_weights_are_learned_and_saved(tmp_path):
@@ -220,7 +247,7 @@ def test_task_weights_are_learned_and_saved(tmp_path):
 def test_two_processes_equal_one(tmp_path):
     def config(name: str) -> dict:
         # Batch norm over few values multiplies rounding errors; test_collective.py has that.
-        raw = small_config(tmp_path / name, iterations=1, freeze_norm=True)
+        raw = small_config(tmp_path / name, iterations=1, freeze_norm_after=0)
         raw["model"]["network"] = {"dropout": 0.0}
         return raw
 
