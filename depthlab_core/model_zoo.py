@@ -54,7 +54,12 @@ LITE0 = ModelConfig(
     # 127 and 128 are what the backbone's ImageNet weights were trained with.
     input=InputConfig(size=(384, 512), mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)),
     postprocess=PostprocessConfig(
-        center_threshold=0.3, thing_area=256, area_size=(1024, 2048), resize="direct"
+        center_threshold=0.3,
+        nms_kernel=11,
+        stuff_area=4096,
+        thing_area=256,
+        area_size=(1024, 2048),
+        resize="direct",
     ),
     lowest_precision="bf16",
 )
