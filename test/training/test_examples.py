@@ -75,6 +75,17 @@ def test_guessed_instances_count_less(view):
     torch.testing.assert_close(guessed["offset_weight"], 0.25 * full["offset_weight"])
 
 
+def test_balanced_depth_reaches_the_example(view):
+    assert (maker().from_view(view)["depth_weight"] == 1).all()
+    balanced = maker(depth_balance=0.5).from_view(view)["depth_weight"]
+    is_labelled = view.panoptic >= 0
+    segments = view.panoptic[is_labelled]
+    _, index, area = np.unique(segments, return_inverse=True, return_counts=True)
+    expected = area[index] ** -0.5
+    np.testing.assert_allclose(balanced[is_labelled], expected / expected.mean(), rtol=1e-5)
+    assert (balanced[~is_labelled] == 1).all()
+
+
 def test_class_weights_hold_for_groups_too(view):
     weights = [1.0] * 19
     weights[12], weights[5] = 4.0, 2.0

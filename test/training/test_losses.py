@@ -196,6 +196,16 @@ def test_weighted_pixels_count_in_the_depth_loss_as_often_as_their_weight_says(n
     assert float(once) == pytest.approx(float(often), rel=1e-5)
 
 
+def test_the_batch_says_which_pixels_count_in_depth(reference):
+    output, targets, _ = reference
+    target = torch.full_like(targets.depth, 10.0)
+    target[..., : target.shape[-1] // 2] = 1e3  # far off, and without a say
+    targets = replace(targets, depth=target, depth_weight=(target < 100).float())
+    right = output._replace(depth=torch.full_like(output.depth, 10.0))
+    config = LossConfig(depth_loss="log_l1")
+    assert float(compute_losses(right, targets, config)["depth"]) == pytest.approx(0, abs=1e-6)
+
+
 def test_negative_predicted_depth_is_pulled_up():
     depth = torch.tensor([-5.0, 0.0, 0.04, 0.05, 1.0], requires_grad=True)
     logarithm = safe_log(depth)
