@@ -14,6 +14,7 @@ from training.streets.frame import StreetFrame, panoptic_from
 from training.streets.lighting import Conditions
 from training.streets.mounting import ANYWHERE, Placement, Rig
 from training.streets.renderer import Renderer
+from training.streets.roads import RoadKind
 from training.streets.scene import Lighting
 from training.streets.town import Town, build_town
 
@@ -54,6 +55,7 @@ class StreetGenerator:
         width: Image width, pixels.
         height: Image height, pixels.
         placement: Where cameras are mounted, if not everywhere.
+        main_street: The kind of the towns' main streets, if not all kinds.
 
     Raises:
         RendererError: If no OpenGL context can be made.
@@ -67,14 +69,16 @@ class StreetGenerator:
         width: int = 640,
         height: int = 320,
         placement: Placement = ANYWHERE,
+        main_street: RoadKind | None = None,
     ) -> None:
         self._pool, self._seed, self._placement = POOLS[split], seed, placement
+        self._main_street = main_street
         self._renderer = Renderer(width, height)
         self._town: tuple[int, Town] | None = None
 
     def _town_number(self, number: int) -> Town:
         if self._town is None or self._town[0] != number:
-            self._town = (number, build_town(self._pool, self._seed, number))
+            self._town = (number, build_town(self._pool, self._seed, number, self._main_street))
             self._renderer.load_atlas(self._town[1].atlas)
         return self._town[1]
 

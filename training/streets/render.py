@@ -2,7 +2,8 @@
 """Renders a data set: ``python -m training.streets.render --out DIR --frames N --split train``.
 
 With ``--drive-length L`` the frames are those of drives of L frames at 10 Hz, one for each town.
-With ``--mount`` and ``--camera-height`` they are those of one kind of camera, such as a robot's.
+With ``--mount`` and ``--camera-height`` they are those of one kind of camera, such as a robot's,
+with ``--main-street`` those of one kind of place.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 from training.streets.generator import FRAMES_PER_TOWN, StreetGenerator
 from training.streets.gpu import RendererError
 from training.streets.mounting import MOUNTS, Placement
+from training.streets.town import ROADS
 from training.streets.write import CityscapesWriter, PanopticEntry
 
 MakeGenerator = Callable[[], StreetGenerator]
@@ -74,6 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
         metavar=("LOWEST", "HIGHEST"),
         help="over the ground, metres; default: as usual for its mount",
     )
+    parser.add_argument(
+        "--main-street", choices=tuple(ROADS), help="kind of the towns; default: all of these"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -95,6 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
         width=width,
         height=height,
         placement=placement,
+        main_street=options.main_street,
     )
     writer = CityscapesWriter(options.out, options.split)
     entries: list[PanopticEntry] = []

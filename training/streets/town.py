@@ -20,10 +20,11 @@ from training.streets.scene import Scene
 from training.streets.site import Site
 from training.streets.textures import paint_atlas
 
-_KINDS: dict[RoadKind, float] = {
+ROADS: dict[RoadKind, float] = {
     "high_street": 0.17, "boulevard": 0.14, "residential": 0.15, "suburb": 0.26,
     "highway": 0.10, "retail": 0.10, "lane": 0.04, "pedestrian": 0.04,
 }  # fmt: skip
+"""How often a town's main street is so."""
 _URBAN: tuple[RoadKind, ...] = ("high_street", "boulevard", "lane", "pedestrian")
 _LENGTH = 300.0
 
@@ -94,11 +95,21 @@ class Town:
         return frozenset(hidden)
 
 
-def build_town(pool: AppearancePool, seed: int, number: int) -> Town:
-    """Build town ``number`` of a seed."""
+def build_town(
+    pool: AppearancePool, seed: int, number: int, main_street: RoadKind | None = None
+) -> Town:
+    """Build town ``number`` of a seed.
+
+    Args:
+        pool: Which styles may appear.
+        seed: Different seeds give different towns.
+        number: Which of the seed's towns.
+        main_street: The kind of its main street; None: drawn by the shares of ``ROADS``.
+    """
     rng = pool.town(seed, number)
     atlas = paint_atlas(pool, rng)
-    kind: RoadKind = str(rng.choice(list(_KINDS), p=list(_KINDS.values())))  # type: ignore[assignment]
+    kind: RoadKind = str(rng.choice(list(ROADS), p=list(ROADS.values())))  # type: ignore[assignment]
+    kind = main_street or kind
     land = relief(rng)
     bend = {"highway": 0.002, "suburb": 0.006, "lane": 0.008}.get(kind, 0.004)
     if rng.random() < 0.4:
@@ -133,7 +144,7 @@ def build_town(pool: AppearancePool, seed: int, number: int) -> Town:
         actors += traffic.populate(site, current, inset, own, casting, rng, bustle=bustle)
     lots.backdrop(site, main, pool, rng, designs["tree"])
     front = (lots.front_line(main, 1), lots.front_line(main, -1))
-    woods.plant_woods(site, main, front, designs["tree"], rng)
+    woods.plant_woods(site, main, front, designs["tree"], designs["shrub"], rng)
     middle = main_line.at(_LENGTH / 2)
     if rng.random() < 0.85:
         site.surround(horizon.belt(pool.style("belt", rng), land, middle))
