@@ -29,8 +29,8 @@ def plant_woods(
 ) -> None:
     """Plant woods along both sides of a road, in stretches, 10 to 60 m from its front.
 
-    Some are rows of trees with sky between the trunks, others are closed: taller, denser and full of
-    undergrowth. Single large trees may stand before them.
+    Some are rows of trees with sky between the trunks, others are closed: taller, denser and
+    full of undergrowth. Single large trees may stand before them.
 
     Args:
         site: Where to.

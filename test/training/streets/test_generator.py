@@ -151,6 +151,13 @@ def test_a_drive_ends_with_its_road():
     assert not replace(rig, speed=10.0).stays_on_road(20.5)
 
 
+def test_a_given_kind_of_main_street_is_kept():
+    towns = [build_town(POOLS["val"], 0, number, "highway") for number in range(3)]
+    assert {town.roads[0].kind for town in towns} == {"highway"}
+    free = [build_town(POOLS["val"], 0, number) for number in range(3)]
+    assert {town.roads[0].kind for town in free} != {"highway"}
+
+
 def test_a_given_placement_is_kept_and_the_place_stays():
     town = build_town(POOLS["val"], 0, 1)
 

@@ -121,6 +121,14 @@ def test_command_line_draws_one_kind_of_camera(tmp_path):
     np.testing.assert_array_equal(image[..., ::-1], frame.image)
 
 
+def test_command_line_draws_one_kind_of_place(tmp_path):
+    arguments = ["--out", str(tmp_path), "--frames", "1", "--size", "96x64"]
+    assert main([*arguments, "--main-street", "highway"]) == 0
+    frame = StreetGenerator("train", width=96, height=64, main_street="highway").frame(0)
+    image = read(tmp_path, "leftImg8bit", frame.name, "leftImg8bit.png")
+    np.testing.assert_array_equal(image[..., ::-1], frame.image)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Woods: beyond the front, never on a road or in a building, some closed by undergrowth."""
+
+import numpy as np
+import pytest
+
+from training.streets import vegetation
+from training.streets.curve import curve, relief
+from training.streets.roads import RoadKind, road
+from training.streets.site import Site
+from training.streets.woods import plant_woods
+
+FRONT = 15.0
+LENGTH = 300.0
+TREES = [("tree", vegetation.leafy_tree(np.random.default_rng(0)))]
+SHRUBS = [("shrub", vegetation.shrub(np.random.default_rng(0)))]
+
+
+def straight_road(kind: RoadKind):
+    # From the origin along x: a place's y is its distance from the centre line.
+    line = curve(np.random.default_rng(0), np.zeros(2), 0.0, LENGTH, 0.0)
+    return road(np.random.default_rng(0), kind, line, left_hand=False, sloped=False)
+
+
+def planted(seed: int, kind: RoadKind = "suburb", site: Site | None = None):
+    """Return places (x, y) of trees and of shrubs, each ``(N, 2)``."""
+    rng = np.random.default_rng(seed)
+    site = site or new_site()
+    plant_woods(site, straight_road(kind), (FRONT, FRONT), TREES, SHRUBS, rng)
+    placements = site.scene().placements
+    return tuple(
+        np.array([place["rows"][0][:2, 3] for place in placements.get(name, [])]).reshape(-1, 2)
+        for name in ("tree", "shrub")
+    )
+
+
+def new_site() -> Site:
+    return Site(relief(np.random.default_rng(0)), np.array([LENGTH / 2, 0.0]))
+
+
+def test_woods_stand_beyond_the_front_on_either_side():
+    sides = set()
+    for seed in range(20):
+        trees, shrubs = planted(seed)
+        across = np.concatenate([trees, shrubs])[:, 1]
+        # Three metres of lawn at least, less what chance moves a trunk by.
+        assert (np.abs(across) > FRONT - 2).all()
+        assert (np.abs(across) < FRONT + 120).all()
+        sides |= {tuple(np.unique(np.sign(across)))}
+    assert sides == {(), (-1.0,), (1.0,), (-1.0, 1.0)}
+
+
+def test_some_woods_are_closed_by_undergrowth_and_others_open():
+    stands = [planted(seed) for seed in range(30)]
+    wooded = [(trees, shrubs) for trees, shrubs in stands if len(trees)]
+    closed = [len(trees) for trees, shrubs in wooded if len(shrubs)]
+    rows = [len(trees) for trees, shrubs in wooded if not len(shrubs)]
+    assert len(closed) > 3
+    assert len(rows) > 3
+    assert np.mean(closed) > 1.3 * np.mean(rows)
+
+
+def test_nothing_grows_on_roads_and_in_buildings():
+    site, lane = new_site(), straight_road("suburb")
+    site.reserve(site.footprint(lane, (100.0, 110.0), (-120.0, 120.0)))
+    site.take(site.footprint(lane, (200.0, 230.0), (-120.0, 120.0)))
+    for seed in range(10):
+        everything = np.concatenate(planted(seed, site=site))
+        x = everything[:, 0]
+        assert not ((x > 101) & (x < 109)).any()
+        assert not ((x > 201) & (x < 229)).any()
+        assert (x > 230).any()
+
+
+@pytest.mark.parametrize("kind", ["high_street", "boulevard", "lane", "pedestrian"])
+def test_towns_have_no_woods(kind):
+    for seed in range(10):
+        assert not any(len(places) for places in planted(seed, kind))
