@@ -32,6 +32,7 @@ from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS
 from training.datasets.sample import DatasetError, Sample, SampleDataset
 from training.metrics.average_precision import AveragePrecision
 from training.metrics.semantic import SemanticIou
+from training.metrics.thing_height import ThingHeights
 from training.report import FrameFigures, write_report
 from training.results_table import Results, as_text
 
@@ -49,6 +50,7 @@ class Evaluation:
         self._panoptic = PanopticQuality(labels)
         self._precision = AveragePrecision(labels)
         self._depth_aware = DepthAwarePanopticQuality(labels)
+        self._heights = ThingHeights(labels)
         self._semantic = SemanticIou([category.name for category in labels.categories])
         self._coarse = SemanticIou(CLASS_NAMES)
         self._depth = DepthErrors(max_depth)
@@ -73,6 +75,7 @@ class Evaluation:
             self._precision.update(prediction.panoptic_map, truth, scores)
             matches = self._panoptic.update(prediction.panoptic_map, truth)
             figures["pq"] = _quality(matches)
+            self._heights.update(matches.matched, prediction.panoptic_map, truth)
             if sample.depth is not None:
                 self._kinds.add("depth_aware")
                 self._depth_aware.update(
@@ -100,7 +103,7 @@ class Evaluation:
         results: Results = {}
         if "panoptic" in self._kinds:
             results |= self._panoptic.result() | self._precision.result()
-            results |= self._semantic.result()
+            results |= self._semantic.result() | self._heights.result()
         if "coarse" in self._kinds:
             results |= self._coarse.result()
         if "depth" in self._kinds:

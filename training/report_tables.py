@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from training.results_table import distance_bands
+from training.results_table import bands, class_names
 
 _PARTS = {"all classes": "", "things": "_things", "stuff": "_stuff"}
 _QUALITIES = {"PQ": "pq", "SQ": "sq", "RQ": "rq"}
@@ -17,6 +17,7 @@ _SEGMENTS = {
     "AP at IoU 0.5": ("ap50", "{:.1%}"),
     "depth of found segments, median error": ("segment_depth", "{:.1%}"),
     "depth of found segments, mean error": ("segment_depth_mean", "{:.1%}"),
+    "height of found things, predicted / true": ("thing_height", "{:.3f}"),
     "found segments": ("segments", "{:.0f}"),
 }
 _DEPTH = {
@@ -70,11 +71,15 @@ def page_tables(results: Mapping[str, float]) -> list[PageTable]:
         for name, suffix in parts.items()
     ]
     limits = [(name, percent(key)) for name, key in _LIMITS.items() if key in results]
-    bands = [
-        (_distance(name), percent(f"segment_depth/{name}")) for name in distance_bands(results)
+    distances = [
+        (_range(band, "m"), percent(f"segment_depth/{band}"))
+        for band in bands(results, "segment_depth")
     ]
-    names = [key.split("/", 1)[1] for key in results if "/" in key]
-    classes = [name for name in dict.fromkeys(names) if name not in distance_bands(results)]
+    heights = [
+        (_range(band, "px"), f"{results[f'thing_height/{band}']:.2f}")
+        for band in bands(results, "thing_height")
+    ]
+    classes = class_names(results)
     columns = {
         title: figure
         for title, figure in _CLASS_COLUMNS.items()
@@ -88,12 +93,13 @@ def page_tables(results: Mapping[str, float]) -> list[PageTable]:
         PageTable("Segments", ("", ""), listed(_SEGMENTS)),
         PageTable("Depth of pixels", ("", ""), listed(_DEPTH)),
         PageTable("Depth-aware panoptic quality", ("depth error below", "DPQ"), limits),
-        PageTable("Depth of found segments", ("distance", "median error"), bands),
+        PageTable("Depth of found segments", ("distance", "median error"), distances),
+        PageTable("Height of found things", ("true height", "predicted / true, median"), heights),
         PageTable("Classes", ("", *columns), by_class),
     ]
     return [table for table in tables if table.rows]
 
 
-def _distance(band: str) -> str:
-    low, high = band.removesuffix("m").split("-")
-    return f"over {low} m" if high == "inf" else f"{low} to {high} m"
+def _range(band: str, unit: str) -> str:
+    low, high = band.removesuffix(unit).split("-")
+    return f"over {low} {unit}" if high == "inf" else f"{low} to {high} {unit}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation figures as tables: overall figures, figures by class, figures by distance."""
+"""Evaluation figures as tables: overall, by class, by distance, by size."""
 
 from __future__ import annotations
 
@@ -30,25 +30,33 @@ def tables(results: Mapping[str, float]) -> list[Table]:
     """Arrange figures; those that are absent leave no table behind."""
     overall = [(name, [value]) for name, value in results.items() if "/" not in name]
     found = [Table("Overall", ("figure", "value"), [(n, list(v)) for n, v in overall])]
-    bands = distance_bands(results)
-    parts = [name.split("/", 1)[1] for name in results if "/" in name]
-    classes = dict.fromkeys(part for part in parts if part not in bands)
+    classes = class_names(results)
     columns = [
         figure for figure in _PER_CLASS if any(f"{figure}/{name}" in results for name in classes)
     ]
     if columns:
         rows = [(name, [results.get(f"{c}/{name}") for c in columns]) for name in classes]
         found.append(Table("By class", ("class", *columns), rows))
-    if bands:
-        rows = [(band, [results.get(f"segment_depth/{band}")]) for band in bands]
-        found.append(Table("Depth of segments by distance", ("distance", "segment_depth"), rows))
+    for title, of, figure in (
+        ("Depth of segments by distance", "distance", "segment_depth"),
+        ("Height of things by true height", "true height", "thing_height"),
+    ):
+        rows = [(band, [results[f"{figure}/{band}"]]) for band in bands(results, figure)]
+        if rows:
+            found.append(Table(title, (of, figure), rows))
     return found
 
 
-def distance_bands(results: Mapping[str, float]) -> list[str]:
-    """Return the distances that there are figures for, such as ``10-20m``."""
-    parts = [name.split("/", 1)[1] for name in results if name.startswith("segment_depth/")]
-    return [part for part in parts if part.endswith("m") and part[:1].isdigit()]
+def bands(results: Mapping[str, float], figure: str) -> list[str]:
+    """Return the distances or sizes that a figure is told for, such as ``10-20m``."""
+    parts = [name.split("/", 1)[1] for name in results if name.startswith(f"{figure}/")]
+    return [part for part in parts if part[:1].isdigit()]
+
+
+def class_names(results: Mapping[str, float]) -> list[str]:
+    """Return the classes that there are figures for."""
+    parts = [name.split("/", 1)[1] for name in results if "/" in name]
+    return [part for part in dict.fromkeys(parts) if not part[:1].isdigit()]
 
 
 def as_text(results: Mapping[str, float]) -> str:

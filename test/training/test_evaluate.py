@@ -45,7 +45,18 @@ def test_the_truth_scores_full_marks(street_samples):
         figures = evaluation.update(ideal(sample), sample)
         assert figures == pytest.approx({"pq": 1, "abs_rel": 0})
     result = evaluation.result()
-    for name in ("pq", "sq", "rq", "ap", "ap50", "miou", "delta1", "coverage", "dpq"):
+    for name in (
+        "pq",
+        "sq",
+        "rq",
+        "ap",
+        "ap50",
+        "miou",
+        "delta1",
+        "coverage",
+        "dpq",
+        "thing_height",
+    ):
         assert result[name] == pytest.approx(1), name
     for name in ("abs_rel", "rmse", "segment_depth"):
         assert result[name] == pytest.approx(0, abs=1e-6), name
@@ -165,6 +176,7 @@ def test_the_table_fits_80_columns(street_samples):
     assert max(map(len, text.splitlines())) <= 80
     assert "traffic sign" in text
     assert "10-20m" in text
+    assert "10-20px" in text
 
 
 def test_pictures_of_depth_and_error():

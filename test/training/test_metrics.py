@@ -12,6 +12,7 @@ import pytest
 from depthlab_core.labels import CITYSCAPES
 from training.metrics.average_precision import AveragePrecision
 from training.metrics.semantic import SemanticIou
+from training.metrics.thing_height import ThingHeights
 
 A, B = 13_001, 13_002  # two cars
 
@@ -36,6 +37,21 @@ def test_semantic_iou_equals_that_of_cityscapesscripts():
     # Among them a class that is only true, two that are only predicted, and ignored pixels.
     assert iou.result() == pytest.approx(expected, abs=1e-12)
     assert (expected["iou/bicycle"], expected["iou/rider"], expected["iou/truck"]) == (0, 0, 0)
+
+
+def test_heights_of_things_by_hand():
+    truth, prediction = np.zeros((100, 60), int), np.zeros((100, 60), int)
+    truth[10:18, 2:10], prediction[9:19, 3:9] = A, B  # 8 rows, seen as 10
+    truth[50:70, 2:10], prediction[50:68, 2:12] = B, A  # 20 rows, seen as 18
+    truth[90:100, 20:30], prediction[90:98, 20:30] = A + 2, A + 2  # cut off
+    truth[20:30, 50:58], prediction[20:40, 50:60] = A + 3, A + 3  # cut off in the prediction
+    matched = [(B, A, 0.6), (A, B, 0.7), (A + 2, A + 2, 0.8), (A + 3, A + 3, 0.5), (0, 0, 0.9)]
+    heights = ThingHeights(CITYSCAPES)
+    heights.update(matched, prediction, truth)
+    assert heights.result() == pytest.approx(
+        {"thing_height": 1.075, "thing_height/0-10px": 1.25, "thing_height/20-40px": 0.9}
+    )
+    assert ThingHeights(CITYSCAPES).result() == {}
 
 
 def test_average_precision_by_hand():
