@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,11 +27,18 @@ from depthlab_core.model_zoo import MODELS
 from depthlab_core.strict_load import dataclass_from_dict
 from training.run_state import FILE_NAME, RunStateError, load_run_state
 
+CLASS_BIAS = "sem_seg_head.predictor.bias"
+"""Of the classes' logits, in a network's state dict."""
 _WEIGHTS = Path(__file__).parents[1] / "depthlab_core" / "weights"
 
 
 def bundle(
-    run: Path, name: str, folder: Path, note: str, earlier: tuple[str, float] | None = None
+    run: Path,
+    name: str,
+    folder: Path,
+    note: str,
+    earlier: tuple[str, float] | None = None,
+    undo_weights: float = 0.0,
 ) -> Path:
     """Write ``NAME.safetensors`` in ``folder`` from the state of a run.
 
@@ -41,6 +49,7 @@ def bundle(
         note: Free text for the provenance.
         earlier: Checkpoint that the run started from, and its share in the mean of both weights;
             that keeps more of what it knew of other data (Wortsman et al., CVPR 2022).
+        undo_weights: Share of the loss's weights that ``undo_loss_weights`` takes back.
 
     Raises:
         CheckpointError: If the earlier checkpoint cannot be read.
@@ -57,6 +66,9 @@ def bundle(
     weights = state["network"] if state["ema"] is None else state["ema"]
     if earlier is not None:
         weights = _mean(weights, load_checkpoint(earlier[0]).network.state_dict(), earlier[1])
+    if undo_weights:
+        change = undo_loss_weights(state["config"]["targets"], undo_weights)
+        weights = {**weights, CLASS_BIAS: weights[CLASS_BIAS] + change}
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.safetensors"
     provenance = {
@@ -69,12 +81,32 @@ def bundle(
         "date": datetime.now(timezone.utc).date().isoformat(),
         "commit": _commit(),
         "torch": torch.__version__,
+        "undone_loss_weights": undo_weights,
         "note": note,
     }
     save_checkpoint(
         target, weights, dataclasses.replace(model, name=name), CITYSCAPES, provenance, half=True
     )
     return target
+
+
+def undo_loss_weights(targets: Mapping[str, Any], share: float) -> Tensor:
+    """Return float32 ``(C,)``: what to add to each class's logit against the loss's weights.
+
+    A class whose pixels weigh w times as much is named wherever it is 1 / w as likely as another:
+    its regions grow beyond their outlines, most of all those of small things. Weights help to
+    learn rare classes; afterwards the logarithm of w, or a share of it, is taken back (logit
+    adjustment, Menon et al., ICLR 2021).
+
+    Args:
+        targets: The run's ``targets``: ``class_weights``, and ``small_instance_weight`` of things.
+        share: Of the logarithm, 0 to 1.
+    """
+    weights = torch.ones(len(CITYSCAPES))
+    if targets.get("class_weights") is not None:
+        weights = torch.tensor(targets["class_weights"], dtype=torch.float32)
+    weights[list(CITYSCAPES.thing_ids)] *= targets["small_instance_weight"]
+    return -share * weights.log()
 
 
 def _mean(
@@ -103,10 +135,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--earlier", metavar="CHECKPOINT", help="whose weights are averaged with the run's"
     )
     parser.add_argument("--share", type=float, default=0.25, help="of the earlier ones (0.25)")
+    parser.add_argument(
+        "--undo-weights",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the loss's class weights, to take back from the logits (0)",
+    )
     options = parser.parse_args(arguments)
     earlier = None if options.earlier is None else (options.earlier, options.share)
     try:
-        target = bundle(options.run, options.name, options.out, options.note, earlier)
+        target = bundle(
+            options.run, options.name, options.out, options.note, earlier, options.undo_weights
+        )
     except (CheckpointError, RunStateError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -27,14 +27,13 @@ from tqdm import tqdm
 
 from depthlab_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from depthlab_core.preprocess import image_to_tensor, input_geometry
+from training.bundle import CLASS_BIAS
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES
 from training.datasets.sample import DatasetError, Sample, SampleDataset
 from training.metrics.semantic import SemanticIou
 
-BIAS = "sem_seg_head.predictor.bias"
-"""What is corrected, in a checkpoint's state dict."""
 STEPS = (1.0, 0.5)
 """By which biases are changed, one after the other, as long as that helps."""
 LEAST_GAIN = 0.0003
@@ -173,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for text, part in zip(options.dataset, judged_on, strict=True):
         print(f"{text}, odd frames: mIoU {part.miou(nothing):.4f} -> {part.miou(bias):.4f}")
     state = checkpoint.network.state_dict()
-    state[BIAS] = state[BIAS] + bias
+    state[CLASS_BIAS] = state[CLASS_BIAS] + bias
     provenance = {**checkpoint.provenance, "calibration": changes}
     save_checkpoint(
         options.out, state, checkpoint.config, checkpoint.labels, provenance, half=True

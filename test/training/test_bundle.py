@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from depthlab_core.checkpoint import load_checkpoint, save_checkpoint
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
-from training.bundle import bundle, main
+from training.bundle import bundle, main, undo_loss_weights
 from training.run_state import FILE_NAME, save_atomically
 
 
@@ -23,6 +25,7 @@ def run(tmp_path):
     config = {
         "model": {"network": MODELS["lite0"].to_dict()["network"]},
         "loop": {"batch_size": 8},
+        "targets": {"class_weights": [1.0] * 5 + [4.0] + [1.0] * 13, "small_instance_weight": 2.0},
         "datasets": {"streets": {"weight": 1.0}, "unused": {"weight": 0.0}},
     }
     state = {"step": 7, "ema": weights, "network": {}, "config": config}
@@ -51,6 +54,27 @@ def test_earlier_weights_have_their_share(run, tmp_path):
     for key, value in mixed.items():
         expected = weights[key] - 1 if value.is_floating_point() else weights[key]
         torch.testing.assert_close(value, expected, rtol=1e-3, atol=2e-3)
+
+
+def test_weights_of_the_loss_are_taken_back_from_the_logits(run, tmp_path):
+    folder, weights = run
+    arguments = ["--run", str(folder), "--name", "lite0", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--undo-weights", "0.5"]) == 0
+    checkpoint = load_checkpoint(tmp_path / "out" / "lite0.safetensors")
+    got = checkpoint.network.state_dict()
+    change = got["sem_seg_head.predictor.bias"] - weights["sem_seg_head.predictor.bias"]
+    # Half the logarithm: poles weigh 4, things 2, all others 1.
+    expected = -torch.tensor([1.0] * 5 + [2.0] + [1.0] * 5 + [2**0.5] * 8).log()
+    torch.testing.assert_close(change, expected, rtol=0, atol=2e-3)
+    name = "depth_head.predictor.bias"
+    torch.testing.assert_close(got[name], weights[name], rtol=1e-3, atol=1e-3)
+    assert checkpoint.provenance["undone_loss_weights"] == 0.5
+
+
+def test_no_class_weights_leave_stuff_alone():
+    change = undo_loss_weights({"class_weights": None, "small_instance_weight": 3.0}, 1.0)
+    assert (change[:11] == 0).all()
+    torch.testing.assert_close(change[11:], torch.full((8,), -math.log(3.0)))
 
 
 def test_mistakes_are_one_line(run, tmp_path, capsys):

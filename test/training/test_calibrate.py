@@ -12,7 +12,8 @@ from depthlab_core.checkpoint import load_checkpoint, save_checkpoint
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
-from training.calibrate import BIAS, Labelled, calibrate, main
+from training.bundle import CLASS_BIAS
+from training.calibrate import Labelled, calibrate, main
 
 CAR, PERSON = 13, 11
 
@@ -68,7 +69,7 @@ def test_the_command_changes_the_biases_alone(tmp_path, camvid_root, capsys):
     torch.manual_seed(0)
     source = tmp_path / "model.safetensors"
     state = build_network(MODELS["lite0"].network).state_dict()
-    state[BIAS][16] = 0.75  # all is a train
+    state[CLASS_BIAS][16] = 0.75  # all is a train
     save_checkpoint(source, state, MODELS["lite0"], CITYSCAPES, {"note": "test"}, half=True)
     shutil.copytree(camvid_root / "train", camvid_root / "val")
     for file in (camvid_root / "train").iterdir():
@@ -82,7 +83,7 @@ def test_the_command_changes_the_biases_alone(tmp_path, camvid_root, capsys):
         for key, value in after.network.state_dict().items()
         if not torch.equal(value, before.network.state_dict()[key])
     }
-    assert changed == {BIAS}
+    assert changed == {CLASS_BIAS}
     assert after.provenance["calibration"]["road"] > 0
     assert after.provenance["note"] == "test"
     assert after.config == before.config
