@@ -15,7 +15,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,10 +24,9 @@ from depthlab_core.config import NetworkConfig
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.strict_load import dataclass_from_dict
+from training.class_bias import CLASS_BIAS, undo_loss_weights
 from training.run_state import FILE_NAME, RunStateError, load_run_state
 
-CLASS_BIAS = "sem_seg_head.predictor.bias"
-"""Of the classes' logits, in a network's state dict."""
 _WEIGHTS = Path(__file__).parents[1] / "depthlab_core" / "weights"
 
 
@@ -49,7 +47,7 @@ def bundle(
         note: Free text for the provenance.
         earlier: Checkpoint that the run started from, and its share in the mean of both weights;
             that keeps more of what it knew of other data (Wortsman et al., CVPR 2022).
-        undo_weights: Share of the loss's weights that ``undo_loss_weights`` takes back.
+        undo_weights: Share of the loss's class weights that ``undo_loss_weights`` takes back.
 
     Raises:
         CheckpointError: If the earlier checkpoint cannot be read.
@@ -90,25 +88,6 @@ def bundle(
     return target
 
 
-def undo_loss_weights(targets: Mapping[str, Any], share: float) -> Tensor:
-    """Return float32 ``(C,)``: what to add to each class's logit against the loss's weights.
-
-    A class whose pixels weigh w times as much is named wherever it is 1 / w as likely as another:
-    its regions grow beyond their outlines, most of all those of small things. Weights help to
-    learn rare classes; afterwards the logarithm of w, or a share of it, is taken back (logit
-    adjustment, Menon et al., ICLR 2021).
-
-    Args:
-        targets: The run's ``targets``: ``class_weights``, and ``small_instance_weight`` of things.
-        share: Of the logarithm, 0 to 1.
-    """
-    weights = torch.ones(len(CITYSCAPES))
-    if targets.get("class_weights") is not None:
-        weights = torch.tensor(targets["class_weights"], dtype=torch.float32)
-    weights[list(CITYSCAPES.thing_ids)] *= targets["small_instance_weight"]
-    return -share * weights.log()
-
-
 def _mean(
     weights: Mapping[str, Tensor], others: Mapping[str, Tensor], share: float
 ) -> dict[str, Tensor]:
@@ -116,6 +95,13 @@ def _mean(
         key: value.lerp(others[key].to(value.dtype), share) if value.is_floating_point() else value
         for key, value in weights.items()
     }
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text}, expected 0 to 1")
+    return value
 
 
 def _commit() -> str:
@@ -134,10 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--earlier", metavar="CHECKPOINT", help="whose weights are averaged with the run's"
     )
-    parser.add_argument("--share", type=float, default=0.25, help="of the earlier ones (0.25)")
+    parser.add_argument("--share", type=_share, default=0.25, help="of the earlier ones (0.25)")
     parser.add_argument(
         "--undo-weights",
-        type=float,
+        type=_share,
         default=0.0,
         metavar="SHARE",
         help="of the loss's class weights, to take back from the logits (0)",

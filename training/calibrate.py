@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from depthlab_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from depthlab_core.preprocess import image_to_tensor, input_geometry
-from training.bundle import CLASS_BIAS
+from training.class_bias import CLASS_BIAS
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES

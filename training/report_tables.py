@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from training.results_table import bands, class_names
+from training.results_table import band_name, bands, class_names
 
 _PARTS = {"all classes": "", "things": "_things", "stuff": "_stuff"}
 _QUALITIES = {"PQ": "pq", "SQ": "sq", "RQ": "rq"}
@@ -72,11 +72,11 @@ def page_tables(results: Mapping[str, float]) -> list[PageTable]:
     ]
     limits = [(name, percent(key)) for name, key in _LIMITS.items() if key in results]
     distances = [
-        (_range(band, "m"), percent(f"segment_depth/{band}"))
+        (band_name(band), percent(f"segment_depth/{band}"))
         for band in bands(results, "segment_depth")
     ]
     heights = [
-        (_range(band, "px"), f"{results[f'thing_height/{band}']:.2f}")
+        (band_name(band), f"{results[f'thing_height/{band}']:.2f}")
         for band in bands(results, "thing_height")
     ]
     classes = class_names(results)
@@ -98,8 +98,3 @@ def page_tables(results: Mapping[str, float]) -> list[PageTable]:
         PageTable("Classes", ("", *columns), by_class),
     ]
     return [table for table in tables if table.rows]
-
-
-def _range(band: str, unit: str) -> str:
-    low, high = band.removesuffix(unit).split("-")
-    return f"over {low} {unit}" if high == "inf" else f"{low} to {high} {unit}"

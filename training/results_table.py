@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,7 +42,9 @@ def tables(results: Mapping[str, float]) -> list[Table]:
         ("Depth of segments by distance", "distance", "segment_depth"),
         ("Height of things by true height", "true height", "thing_height"),
     ):
-        rows = [(band, [results[f"{figure}/{band}"]]) for band in bands(results, figure)]
+        rows = [
+            (band_name(band), [results[f"{figure}/{band}"]]) for band in bands(results, figure)
+        ]
         if rows:
             found.append(Table(title, (of, figure), rows))
     return found
@@ -51,6 +54,12 @@ def bands(results: Mapping[str, float], figure: str) -> list[str]:
     """Return the distances or sizes that a figure is told for, such as ``10-20m``."""
     parts = [name.split("/", 1)[1] for name in results if name.startswith(f"{figure}/")]
     return [part for part in parts if part[:1].isdigit()]
+
+
+def band_name(band: str) -> str:
+    """Return the words for a distance or size: "10 to 20 m" for ``10-20m``, "over 80 m"."""
+    low, high, unit = re.fullmatch(r"([\d.]+)-(inf|[\d.]+)(\w+)", band).groups()  # type: ignore[union-attr]
+    return f"over {low} {unit}" if high == "inf" else f"{low} to {high} {unit}"
 
 
 def class_names(results: Mapping[str, float]) -> list[str]:

@@ -12,7 +12,8 @@ from depthlab_core.checkpoint import load_checkpoint, save_checkpoint
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
-from training.bundle import bundle, main, undo_loss_weights
+from training.bundle import bundle, main
+from training.class_bias import undo_loss_weights
 from training.run_state import FILE_NAME, save_atomically
 
 
@@ -75,6 +76,21 @@ def test_no_class_weights_leave_stuff_alone():
     change = undo_loss_weights({"class_weights": None, "small_instance_weight": 3.0}, 1.0)
     assert (change[:11] == 0).all()
     torch.testing.assert_close(change[11:], torch.full((8,), -math.log(3.0)))
+
+
+def test_classes_of_no_weight_keep_their_logit():
+    weights = [0.0] + [2.0] * 18
+    change = undo_loss_weights({"class_weights": weights, "small_instance_weight": 0.0}, 1.0)
+    expected = torch.tensor([0.0] + [-math.log(2.0)] * 10 + [0.0] * 8)
+    torch.testing.assert_close(change, expected)
+
+
+@pytest.mark.parametrize("option", ["--share", "--undo-weights"])
+@pytest.mark.parametrize("value", ["-0.1", "1.5", "nan"])
+def test_shares_are_from_0_to_1(run, capsys, option, value):
+    with pytest.raises(SystemExit):
+        main(["--run", str(run[0]), "--name", "lite0", f"{option}={value}"])
+    assert f"argument {option}: got {value}, expected 0 to 1" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_line(run, tmp_path, capsys):

@@ -12,8 +12,8 @@ from depthlab_core.checkpoint import load_checkpoint, save_checkpoint
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
-from training.bundle import CLASS_BIAS
 from training.calibrate import Labelled, calibrate, main
+from training.class_bias import CLASS_BIAS
 
 CAR, PERSON = 13, 11
 

@@ -175,8 +175,9 @@ def test_the_table_fits_80_columns(street_samples):
     text = as_text(evaluation.result())
     assert max(map(len, text.splitlines())) <= 80
     assert "traffic sign" in text
-    assert "10-20m" in text
-    assert "10-20px" in text
+    assert "10 to 20 m " in text
+    assert "10 to 20 px " in text
+    assert "inf" not in text
 
 
 def test_pictures_of_depth_and_error():
