@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Focal length, disparity and depth, each by its own name."""
+"""Focal length, and what it says about depth."""
 
 from __future__ import annotations
 
 import math
-
-import torch
-from torch import Tensor
 
 from depthlab_core.config import DepthConfig
 
@@ -38,40 +35,3 @@ def metric_scale(config: DepthConfig, *, focal_length: float) -> float:
     if config.canonical_focal_length is None:
         return 1.0
     return focal_length / config.canonical_focal_length
-
-
-def metric_depth(depth: Tensor, config: DepthConfig, *, focal_length: float) -> Tensor:
-    """Turn the network's depth into metres of the camera in use, see ``metric_scale``.
-
-    Args:
-        depth: Output of the network, any shape.
-        config: Says whether the network has a canonical focal length.
-        focal_length: Of the camera, in pixels of the network's input.
-
-    Returns:
-        Metres along the camera's Z axis, same shape.
-    """
-    return depth * metric_scale(config, focal_length=focal_length)
-
-
-def disparity_to_depth(disparity: Tensor, *, focal_length: float, baseline: float) -> Tensor:
-    """Convert disparity to depth along the camera's Z axis, ``Z = f * B / d``.
-
-    Args:
-        disparity: In pixels, float ``(..., H, W)``; not positive or not finite means no estimate.
-        focal_length: Horizontal focal length in pixels at the resolution of ``disparity``.
-        baseline: Distance between the optical centres in metres.
-
-    Returns:
-        Depth in metres, same shape; NaN where there is no estimate (REP 118).
-
-    Raises:
-        ValueError: If ``focal_length`` or ``baseline`` is not positive.
-    """
-    if focal_length <= 0 or baseline <= 0:
-        raise ValueError(
-            f"focal_length, baseline: got {focal_length}, {baseline}, expected positive numbers"
-        )
-    is_valid = torch.isfinite(disparity) & (disparity > 0)
-    depth = focal_length * baseline / disparity.where(is_valid, disparity.new_ones(()))
-    return depth.where(is_valid, depth.new_full((), math.nan))

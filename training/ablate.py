@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 
 from depthlab_core.strict_load import dataclass_from_dict
+from training.arguments import positive_int
 from training.config import ConfigError
 from training.config_file import with_overrides
 from training.final_report import FIGURES, FOLDER
@@ -34,7 +35,18 @@ from training.streets.write import CityscapesWriter
 DATASET = "streets"
 """The dataset of the ablation's configuration that the generated streets are for."""
 
-_SMALLER_IS_BETTER = ("abs_rel", "sq_rel", "rmse", "rmse_log", "silog", "segment_depth")
+_SMALLER_IS_BETTER = (
+    "abs_rel",
+    "abs_rel_border",
+    "abs_rel_interior",
+    "sq_rel",
+    "rmse",
+    "rmse_log",
+    "silog",
+    "segment_depth",
+    "segment_depth_mean",
+)
+_BEST_IS_1 = ("median_ratio", "thing_height")
 
 
 @dataclass(frozen=True)
@@ -197,7 +209,7 @@ def _values(name: str, runs: Sequence[Mapping[str, float]]) -> list[float]:
 def _best(name: str, cells: Sequence[list[dict[str, float]]] | Any) -> float | None:
     means = [statistics.mean(_values(name, runs)) for runs in cells if _values(name, runs)]
     figure = name.rpartition(":")[2].split("/")[0]
-    if figure == "median_ratio":
+    if figure in _BEST_IS_1:
         return min(means, key=lambda mean: abs(math.log(mean)), default=None)
     choose = min if figure in _SMALLER_IS_BETTER else max
     return choose(means, default=None)
@@ -218,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.ablate", description=__doc__)
     parser.add_argument("--ablation", type=Path, required=True, help="YAML file")
     parser.add_argument("--out", type=Path, required=True, help="folder of frames and runs")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--jobs", type=positive_int, default=1, help="runs at a time")
     options = parser.parse_args(arguments)
     try:
         ablation = load_ablation(options.ablation)

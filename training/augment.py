@@ -37,7 +37,7 @@ class AugmentConfig:
             ``divide``: depth is divided by the scale, and the focal length stays (the field's
             usual way for a network without canonical depth).
         hole_erosion: Depth closer than this many pixels to a hole is dropped: resizing and
-            stereo matching are unreliable there.
+            stereo matching are unreliable there. Sparse depth, which is all holes, is kept.
         brightness, contrast, saturation: Largest relative change.
         hue: Largest shift in degrees.
         gamma: Largest change of log gamma.
@@ -124,7 +124,8 @@ def apply_view(sample: Sample, view: View, config: AugmentConfig) -> Sample:
     focal_length = sample.focal_length
     if sample.depth is not None:
         depth = _pick_nearest(_window(sample.depth, view, 0), view.crop)
-        depth = erode_valid(depth, config.hole_erosion)
+        if not sample.has_sparse_depth:
+            depth = erode_valid(depth, config.hole_erosion)
         if config.depth_under_scale == "divide":
             depth = depth / np.float32(view.scale)
     if focal_length is not None and config.depth_under_scale == "keep":

@@ -24,6 +24,7 @@ from depthlab_core.config import NetworkConfig
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.strict_load import dataclass_from_dict
+from training.arguments import fraction
 from training.class_bias import CLASS_BIAS, undo_loss_weights
 from training.run_state import FILE_NAME, RunStateError, load_run_state
 
@@ -63,7 +64,10 @@ def bundle(
         raise RunStateError(f"{path}: trained another network than {name}'s")
     weights = state["network"] if state["ema"] is None else state["ema"]
     if earlier is not None:
-        weights = _mean(weights, load_checkpoint(earlier[0]).network.state_dict(), earlier[1])
+        other = load_checkpoint(earlier[0])
+        if other.config.network != model.network:
+            raise RunStateError(f"{earlier[0]}: got another network than {name}'s")
+        weights = _mean(weights, other.network.state_dict(), earlier[1])
     if undo_weights:
         change = undo_loss_weights(state["config"]["targets"], undo_weights)
         weights = {**weights, CLASS_BIAS: weights[CLASS_BIAS] + change}
@@ -97,13 +101,6 @@ def _mean(
     }
 
 
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"got {text}, expected 0 to 1")
-    return value
-
-
 def _commit() -> str:
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -120,10 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--earlier", metavar="CHECKPOINT", help="whose weights are averaged with the run's"
     )
-    parser.add_argument("--share", type=_share, default=0.25, help="of the earlier ones (0.25)")
+    parser.add_argument("--share", type=fraction, default=0.25, help="of the earlier ones (0.25)")
     parser.add_argument(
         "--undo-weights",
-        type=_share,
+        type=fraction,
         default=0.0,
         metavar="SHARE",
         help="of the loss's class weights, to take back from the logits (0)",

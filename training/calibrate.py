@@ -15,7 +15,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 from depthlab_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from depthlab_core.preprocess import image_to_tensor, input_geometry
+from training.arguments import output_file
 from training.class_bias import CLASS_BIAS
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
@@ -152,7 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
-    parser.add_argument("--out", type=Path, required=True, help="file; weights become float16")
+    parser.add_argument(
+        "--out", type=output_file, required=True, help="file; weights become float16"
+    )
     parser.add_argument(
         "--dataset", action="append", required=True, metavar="KIND=FOLDER", help="its part val"
     )

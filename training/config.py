@@ -23,6 +23,12 @@ class ConfigError(ValueError):
     """A configuration is wrong; the message names the path of the entry."""
 
 
+def require_at_least(least: float, entry: str, value: float) -> None:
+    """Raise ``ConfigError`` unless ``value`` is a number of at least ``least``."""
+    if not value >= least:
+        raise ConfigError(f"{entry}: got {value}, expected {least} or more")
+
+
 @dataclass(frozen=True)
 class DatasetConfig:
     """One dataset of the mixture.
@@ -166,6 +172,20 @@ class LoopConfig:
             raise ConfigError(
                 f"loop.freeze_norm_after: got {self.freeze_norm_after}, expected 0 to 1"
             )
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"loop.ema_decay: got {self.ema_decay}, expected 0 or more, below 1")
+        for entry in (
+            "iterations",
+            "batch_size",
+            "accumulate",
+            "log_every",
+            "pictures_every",
+        ):
+            require_at_least(1, f"loop.{entry}", getattr(self, entry))
+        for entry in ("workers", "checkpoint_minutes", "report_frames"):
+            require_at_least(0, f"loop.{entry}", getattr(self, entry))
+        if self.threads is not None:
+            require_at_least(1, "loop.threads", self.threads)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from training.config import (
     LoopConfig,
     OptimizerConfig,
     TrainConfig,
+    require_at_least,
 )
 from training.examples import TargetConfig
 from training.losses import LossConfig
@@ -126,11 +127,23 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
         raise ConfigError(
             "self_training: got loop.ema_decay 0, expected averaged weights to teach"
         )
-    for key, dataset in config.datasets.items():
-        if dataset.style_from is not None and dataset.style_from not in config.datasets:
+    _check_datasets(config.datasets)
+    return config
+
+
+def _check_datasets(datasets: Mapping[str, DatasetConfig]) -> None:
+    if not any(dataset.weight > 0 for dataset in datasets.values()):
+        raise ConfigError("datasets: none has a positive weight, expected at least one")
+    for key, dataset in datasets.items():
+        for entry, least in (("weight", 0), ("pseudo_instance_weight", 0), ("frames", 1)):
+            require_at_least(least, f"datasets.{key}.{entry}", getattr(dataset, entry))
+        require_at_least(1, f"datasets.{key}.every", dataset.every)
+        if dataset.max_width is not None:
+            require_at_least(1, f"datasets.{key}.max_width", dataset.max_width)
+        if dataset.style_from is not None and dataset.style_from not in datasets:
             raise ConfigError(
                 f"datasets.{key}.style_from: got {dataset.style_from!r}, expected one of "
-                + ", ".join(config.datasets)
+                + ", ".join(datasets)
             )
         threshold = f"datasets.{key}.repeat_threshold"
         if not 0 <= dataset.repeat_threshold <= 1:
@@ -142,7 +155,6 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
                 f"{threshold}: got a dataset of kind {dataset.kind}, expected files with labels "
                 "(training.streets.render writes streets)"
             )
-    return config
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from depthlab_core.metrics.depth import DepthErrors, SegmentDepthErrors
 from depthlab_core.metrics.panoptic import DepthAwarePanopticQuality, Matches, PanopticQuality
 from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
+from training.arguments import output_file, positive_float, positive_int
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES
@@ -165,12 +166,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dataset", choices=kinds, required=True, help="kind of dataset")
     parser.add_argument("--root", help="its folder; default: its kind in $DEPTHLAB_DATA")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--limit", type=int, help="at most this many frames, evenly spread")
+    parser.add_argument(
+        "--limit", type=positive_int, help="at most this many frames, evenly spread"
+    )
     parser.add_argument(
         "--names", default="*", metavar="PATTERN", help="of these, those with such a name: 'b*'"
     )
     parser.add_argument(
-        "--frames", type=int, default=50, help="for streets: how many frames to draw"
+        "--frames", type=positive_int, default=50, help="for streets: how many frames to draw"
     )
     parser.add_argument(
         "--size",
@@ -181,19 +184,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="for streets: of the frames, pixels",
     )
     parser.add_argument("--seed", type=int, default=0, help="for streets: which towns")
-    parser.add_argument("--max-depth", type=float, default=80.0, help="metres")
+    parser.add_argument("--max-depth", type=positive_float, default=80.0, help="metres")
     parser.add_argument(
         "--camera-height",
-        type=float,
+        type=positive_float,
         metavar="METRES",
         help="of all frames over the ground: scale depth by it",
     )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=output_file, help="also write the figures to this file")
     parser.add_argument(
         "--report", type=Path, metavar="FOLDER", help="also write an HTML page into this folder"
     )
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="threads of torch on the CPU")
+    parser.add_argument("--threads", type=positive_int, help="threads of torch on the CPU")
     options = parser.parse_args(arguments)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -232,7 +235,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if options.report is not None:
         title = f"{model.name} on {options.dataset} {options.split}"
-        page = write_report(options.report, title, results, frames, model, dataset)
+        page = write_report(
+            options.report,
+            title,
+            results,
+            frames,
+            model,
+            dataset,
+            camera_height=options.camera_height,
+        )
         print(f"wrote {page}")
     return 0
 

@@ -13,7 +13,6 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +29,7 @@ from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import Segment, compute_segments
 from depthlab_core.tracking import Tracker
+from training.arguments import fraction, output_file, positive_float, positive_int
 from training.metrics.tracking import SpeedErrors, TrackingQuality
 from training.results_table import Results, as_text
 from training.streets.frame import StreetFrame
@@ -200,16 +200,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--split", choices=("train", "val"), default="val")
     parser.add_argument("--seed", type=int, default=0, help="of towns and drives")
-    parser.add_argument("--drives", type=int, default=4)
-    parser.add_argument("--length", type=int, default=30, help="frames of each")
-    parser.add_argument("--rate", type=float, default=10.0, help="Hz")
+    parser.add_argument("--drives", type=positive_int, default=4)
+    parser.add_argument("--length", type=positive_int, default=30, help="frames of each")
+    parser.add_argument("--rate", type=positive_float, default=10.0, help="Hz")
     parser.add_argument("--size", type=int, nargs=2, default=(640, 320), metavar=("W", "H"))
-    parser.add_argument("--miss", type=float, default=0.0, help="of the truth: share of things")
+    parser.add_argument("--miss", type=fraction, default=0.0, help="of the truth: share of things")
     parser.add_argument("--depth-noise", type=float, default=0.0, help="of the truth: relative")
     parser.add_argument("--depth-scale", type=float, default=1.0, help="of the truth: a factor")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=output_file, help="also write the figures to this file")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="threads of torch on the CPU")
+    parser.add_argument("--threads", type=positive_int, help="threads of torch on the CPU")
     options = parser.parse_args(arguments)
     if options.threads is not None:
         torch.set_num_threads(options.threads)

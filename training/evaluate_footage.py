@@ -26,6 +26,7 @@ from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import Segment
 from depthlab_core.tracking import Tracker
+from training.arguments import output_file, positive_int
 from training.datasets.footage import read_footage
 from training.datasets.sample import DatasetError
 from training.results_table import Results, as_text
@@ -121,8 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("footage", type=Path, help="video, or folder of images")
     parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
-    parser.add_argument("--limit", type=int, help="at most this many frames, from the start")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument(
+        "--limit", type=positive_int, help="at most this many frames, from the start"
+    )
+    parser.add_argument("--json", type=output_file, help="also write the figures to this file")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
     evaluation = FootageEvaluation()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from depthlab_core.config import DepthConfig, InputConfig
 from depthlab_core.labels import LabelSet
+from depthlab_core.strict_load import require
 from training.augment import AugmentConfig, random_view, vary_color
 from training.datasets.mixture import Example
 from training.datasets.sample import Sample
@@ -44,6 +45,9 @@ class TargetConfig:
     offset_balance: float = 0.0
     depth_balance: float = 0.0
     max_depth: float | None = None
+
+    def __post_init__(self) -> None:
+        require(self.sigma > 0, "targets.sigma", self.sigma, "a positive number of pixels")
 
 
 class ExampleMaker:

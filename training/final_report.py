@@ -51,7 +51,16 @@ def report_run(trainer: Trainer, board: Board) -> None:
 
 
 def _whole(config: DatasetConfig, split: str) -> DatasetConfig:
-    """Return a part of the dataset with all of its labels, in its own size."""
+    """Return a part of the dataset with all of its labels, in its own size, each frame once."""
     return replace(
-        config, split=split, semantic=True, panoptic=True, depth=True, keep_in_memory=False
+        config,
+        split=split,
+        semantic=True,
+        panoptic=True,
+        depth=True,
+        # Numbers of frames mean nothing in another part.
+        only=config.only if split == config.split else None,
+        repeat_threshold=0.0,
+        max_width=None,
+        keep_in_memory=False,
     )

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import os
+
 from torch.utils.data import DataLoader
 
 from depthlab_core.labels import CITYSCAPES
+from training.config import ConfigError
 from training.datasets.build import build_dataset, frames_together
 from training.datasets.mixture import Example, MixedDataset, Mixture, StepSampler
+from training.datasets.sample import DatasetError
 from training.examples import ExampleMaker
 from training.scales import warn_of_other_scale
 from training.style import StyleMixer
@@ -15,7 +19,12 @@ from training.trainer import Trainer
 
 
 def build_loader(trainer: Trainer) -> DataLoader[Example]:
-    """Open the datasets, mix them and load this process's part of the steps that are left."""
+    """Open the datasets, mix them and load this process's part of the steps that are left.
+
+    Raises:
+        ConfigError: If the batch cannot be shared evenly.
+        DatasetError: If files are missing.
+    """
     config = trainer.config
     used = {
         name: build_dataset(name, dataset)
@@ -45,17 +54,33 @@ def build_loader(trainer: Trainer) -> DataLoader[Example]:
         batch_size=config.loop.batch_size,
         seed=config.loop.seed,
     )
-    sampler = StepSampler(
-        trainer.step,
-        config.loop.iterations,
-        config.loop.batch_size,
-        passes=config.loop.accumulate,
-        rank=trainer.collective.rank,
-        world_size=trainer.collective.world_size,
-    )
+    try:
+        sampler = StepSampler(
+            trainer.step,
+            config.loop.iterations,
+            config.loop.batch_size,
+            passes=config.loop.accumulate,
+            rank=trainer.collective.rank,
+            world_size=trainer.collective.world_size,
+        )
+    except ValueError as error:
+        raise ConfigError(f"loop.{error}") from error
     return DataLoader(
         mixture,
         batch_sampler=sampler,
         num_workers=config.loop.workers,
         pin_memory=trainer.device.type == "cuda",
+        worker_init_fn=_leave_the_process_group,
     )
+
+
+def message_of(error: DatasetError) -> str:
+    """Return an error's message alone; a worker's comes with the whole traceback before it."""
+    last = str(error).splitlines()[-1]
+    return last.removeprefix(f"{DatasetError.__module__}.{DatasetError.__qualname__}: ")
+
+
+def _leave_the_process_group(worker: int) -> None:
+    # Terminals and timeout signal the whole group, but the step that is under way still needs its
+    # workers. They end with the main process.
+    os.setpgid(0, 0)

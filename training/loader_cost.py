@@ -23,6 +23,7 @@ from torch.utils.data import default_collate
 
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.predictor import choose_device
+from training.arguments import positive_int
 from training.config import ConfigError, TrainConfig
 from training.config_file import load_config
 from training.datasets.build import build_dataset
@@ -147,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="a.b=VALUE", help="replace an entry"
     )
-    parser.add_argument("--images", type=int, default=40, help="of each dataset")
-    parser.add_argument("--steps", type=int, default=2, help="training steps to time")
+    parser.add_argument("--images", type=positive_int, default=40, help="of each dataset")
+    parser.add_argument("--steps", type=positive_int, default=2, help="training steps to time")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
     try:

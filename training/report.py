@@ -81,6 +81,7 @@ def write_report(
     dataset: SampleDataset,
     *,
     count: int = 2,
+    camera_height: float | None = None,
 ) -> Path:
     """Write the page.
 
@@ -92,6 +93,7 @@ def write_report(
         model: Sees the best and the worst frames once more, for their pictures.
         dataset: Where these frames come from.
         count: How many best and how many worst frames to show by each figure.
+        camera_height: What the figures were measured with, see ``DepthLab.predict``.
     """
     parts = [f"<h1>{html.escape(title)}</h1>", f"<p class='about'>{len(frames)} frames</p>"]
     parts += ["<div class='tables'>", *map(_table, page_tables(results)), "</div>"]
@@ -103,7 +105,7 @@ def write_report(
         for quality, chosen in (("Best", ranked[:count]), ("Worst", worst)):
             if chosen:
                 parts.append(f"<h2>{quality} by {meaning}</h2>")
-            parts += [_frame(frame, model, dataset) for frame in chosen]
+            parts += [_frame(frame, model, dataset, camera_height) for frame in chosen]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PAGE
     page = (
@@ -127,9 +129,11 @@ def _table(table: PageTable) -> str:
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _frame(frame: FrameFigures, model: DepthLab, dataset: SampleDataset) -> str:
+def _frame(
+    frame: FrameFigures, model: DepthLab, dataset: SampleDataset, camera_height: float | None
+) -> str:
     sample = dataset[frame.index]
-    prediction = model.predict(sample.image, sample.focal_length)
+    prediction = model.predict(sample.image, sample.focal_length, camera_height)
     panels = draw_panels(sample, prediction, model.labels)
     figures = ", ".join(
         f"{_FRAME_FIGURES[name]} {value:.1%}" for name, value in frame.figures.items()

@@ -13,7 +13,6 @@ def warmup_poly_factor(
     warmup_iterations: int = 1000,
     warmup_factor: float = 0.001,
     power: float = 0.9,
-    constant_ending: float = 0.0,
 ) -> float:
     """Return what the base learning rate is multiplied with.
 
@@ -23,7 +22,6 @@ def warmup_poly_factor(
         warmup_iterations: Steps over which the factor rises linearly from ``warmup_factor``.
         warmup_factor: Factor of the very first step, relative to the polynomial.
         power: Exponent of the polynomial ``(1 - iteration / max_iterations) ** power``.
-        constant_ending: The polynomial does not fall below this share of the base rate.
 
     Returns:
         The factor, 0 to 1.
@@ -33,8 +31,4 @@ def warmup_poly_factor(
         alpha = iteration / warmup_iterations
         warmup = warmup_factor * (1 - alpha) + alpha
     remaining = max(0.0, 1.0 - iteration / max_iterations)
-    polynomial = math.pow(remaining, power)
-    # As in detectron2, a constant ending also ends the influence of the warm-up.
-    if constant_ending > 0 and warmup == 1.0 and polynomial < constant_ending:
-        return constant_ending
-    return warmup * polynomial
+    return warmup * math.pow(remaining, power)

@@ -34,7 +34,7 @@ from training.datasets.mixture import Example
 from training.datasets.sample import DatasetError
 from training.final_report import report_run
 from training.imagenet import ImageNetWeightsError
-from training.loader import build_loader
+from training.loader import build_loader, message_of
 from training.optimizer import set_learning_rate
 from training.progress import Progress
 from training.run_state import RunStateError, save_atomically
@@ -193,6 +193,13 @@ def _device(name: str) -> torch.device:
         raise ConfigError(str(error)) from error
 
 
+def own_device(device: torch.device, collective: Collective) -> torch.device:
+    """Return this process's GPU: that of its rank on the machine, unless it is alone and chose."""
+    if device.type != "cuda" or (collective.world_size == 1 and device.index is not None):
+        return device
+    return torch.device("cuda", collective.local_rank)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
@@ -208,14 +215,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config(options.config, options.set)
         device = _device(options.device)
         collective = join_processes(device.type)
+        device = own_device(device, collective)
         if device.type == "cuda":
-            device = torch.device("cuda", collective.local_rank)
             torch.cuda.set_device(device)
         _log_to(Path(config.output), collective)
         train(config, device, collective)
+    except DatasetError as error:
+        print(f"error: {message_of(error)}", file=sys.stderr)
+        return 1
     except (
         ConfigError,
-        DatasetError,
         ImageNetWeightsError,
         LossNotFiniteError,
         RunStateError,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Focal length, disparity, depth."""
+"""Focal length and depth."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from depthlab_core.config import DepthConfig
-from depthlab_core.depth import disparity_to_depth, focal_length_from_fov, metric_depth
+from depthlab_core.depth import focal_length_from_fov, metric_scale
 from depthlab_core.network import depth_from_channel
 
 
@@ -17,19 +17,9 @@ def test_focal_length_from_fov() -> None:
 
 
 def test_metric_depth_scales_with_the_focal_length() -> None:
-    depth = torch.tensor([2.0, 10.0])
     canonical = DepthConfig(canonical_focal_length=500.0)
-    assert metric_depth(depth, canonical, focal_length=250.0).tolist() == [1.0, 5.0]
-    assert metric_depth(depth, DepthConfig(), focal_length=250.0).tolist() == [2.0, 10.0]
-
-
-def test_disparity_to_depth() -> None:
-    disparity = torch.tensor([[64.0, 0.5, 0.0], [-1.0, math.nan, math.inf]])
-    depth = disparity_to_depth(disparity, focal_length=2000.0, baseline=0.2)
-    assert depth[0, :2].tolist() == [6.25, 800.0]
-    assert depth.isnan().tolist() == [[False, False, True], [True, True, True]]
-    with pytest.raises(ValueError, match=r"got 0\.0, 0\.2, expected positive"):
-        disparity_to_depth(disparity, focal_length=0.0, baseline=0.2)
+    assert metric_scale(canonical, focal_length=250.0) == 0.5
+    assert metric_scale(DepthConfig(), focal_length=250.0) == 1.0
 
 
 def test_depth_outputs() -> None:

@@ -100,10 +100,18 @@ def test_figures_of_other_datasets_have_their_name_before_them(tmp_path):
     assert "| A | X | **0.100** |" in table(ablation(("real:abs_rel",), (0,)), runs)
 
 
-def test_the_best_median_ratio_is_the_one_nearest_to_1():
-    figures = {("A", "X"): [{"median_ratio": 0.9}], ("B", "X"): [{"median_ratio": 1.3}]}
-    text = table(ablation(("median_ratio",), seeds=(0,)), figures)
+@pytest.mark.parametrize("name", ["median_ratio", "thing_height"])
+def test_the_best_ratio_is_the_one_nearest_to_1(name):
+    figures = {("A", "X"): [{name: 0.9}], ("B", "X"): [{name: 1.3}]}
+    text = table(ablation((name,), seeds=(0,)), figures)
     assert text.splitlines()[2:] == ["| A | X | **0.900** |", "| B | X | 1.300 |"]
+
+
+@pytest.mark.parametrize("name", ["abs_rel_border", "abs_rel_interior", "segment_depth_mean"])
+def test_the_best_error_is_the_smallest(name):
+    figures = {("A", "X"): [{name: 0.2}], ("B", "X"): [{name: 0.1}]}
+    text = table(ablation((name,), seeds=(0,)), figures)
+    assert text.splitlines()[2:] == ["| A | X | 0.200 |", "| B | X | **0.100** |"]
 
 
 def test_runs_that_failed_are_told():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -111,6 +113,17 @@ def test_holes_grow_but_the_image_border_does_not():
     eroded = erode_valid(depth, 2)
     assert (eroded == 0).sum() == 25
     assert eroded[0, 0] == 1
+
+
+def test_sparse_depth_is_kept_although_it_is_full_of_holes():
+    depth = np.zeros((HEIGHT, WIDTH), np.float32)
+    depth[::3, ::5] = 7
+    sample = replace(coded_sample(), depth=depth)
+    whole = View(0, 0, 32, 64, crop=(32, 64), flip=False)
+    config = AugmentConfig(crop=(32, 64))
+    assert not apply_view(sample, whole, config).depth.any()
+    view = apply_view(replace(sample, has_sparse_depth=True), whole, config)
+    np.testing.assert_array_equal(view.depth, depth[:32, :64])
 
 
 def test_scales_are_drawn_over_the_whole_range():

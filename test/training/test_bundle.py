@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -90,7 +91,20 @@ def test_classes_of_no_weight_keep_their_logit():
 def test_shares_are_from_0_to_1(run, capsys, option, value):
     with pytest.raises(SystemExit):
         main(["--run", str(run[0]), "--name", "lite0", f"{option}={value}"])
-    assert f"argument {option}: got {value}, expected 0 to 1" in capsys.readouterr().err
+    assert f"argument {option}: got '{value}', expected 0 to 1" in capsys.readouterr().err
+
+
+def test_weights_of_another_network_are_not_averaged(run, tmp_path, capsys):
+    network = MODELS["lite0"].network
+    other = replace(network, depth=replace(network.depth, canonical_focal_length=400.0))
+    path = tmp_path / "other.safetensors"
+    model = replace(MODELS["lite0"], network=other)
+    save_checkpoint(path, build_network(other).state_dict(), model, CITYSCAPES, {})
+    arguments = ["--run", str(run[0]), "--name", "lite0", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--earlier", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert error.endswith("other.safetensors: got another network than lite0's\n")
+    assert error.count("\n") == 1
 
 
 def test_mistakes_are_one_line(run, tmp_path, capsys):

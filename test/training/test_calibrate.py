@@ -74,7 +74,7 @@ def test_the_command_changes_the_biases_alone(tmp_path, camvid_root, capsys):
     shutil.copytree(camvid_root / "train", camvid_root / "val")
     for file in (camvid_root / "train").iterdir():
         shutil.copy(file, camvid_root / "val" / f"again_{file.name}")
-    target = tmp_path / "calibrated.safetensors"
+    target = tmp_path / "new" / "calibrated.safetensors"
     arguments = ["--checkpoint", str(source), "--out", str(target)]
     assert main([*arguments, "--dataset", f"camvid={camvid_root}"]) == 0
     before, after = load_checkpoint(source), load_checkpoint(target)

@@ -171,6 +171,20 @@ def test_lidar_frames(tmp_path):
     assert sample.focal_length == 50
     assert sample.depth.dtype == np.float32
     assert (sample.depth == 2).all()
+    assert sample.has_sparse_depth
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 half of one"])
+def test_damaged_lidar_depth_is_named(tmp_path, content):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 6, 3), np.uint8))
+    frame = {"image": "a.png", "depth": "a.npz", "K": [50.0, 51.0, 3, 2]}
+    (tmp_path / "index.json").write_text(json.dumps([frame]))
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"a\.npz is damaged"):
+        LidarFrames(tmp_path)[0]
+    np.savez(tmp_path / "a.npz", distance=np.ones((4, 6)))
+    with pytest.raises(DatasetError, match=r"a\.npz is damaged \(KeyError"):
+        LidarFrames(tmp_path)[0]
 
 
 def test_drawn_streets_are_those_that_the_renderer_writes(tmp_path):

@@ -15,6 +15,7 @@ from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
 from depthlab_core.prediction import Prediction
+from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import compute_segments
 from training.datasets.camvid import CamVid
 from training.evaluate import Evaluation, evaluate, main
@@ -76,7 +77,7 @@ def checkpoint(tmp_path):
 
 def test_the_command_line_writes_the_figures(checkpoint, tmp_path, capsys):
     arguments = ["--checkpoint", str(checkpoint), *streets(2)]
-    target = tmp_path / "figures.json"
+    target = tmp_path / "new" / "figures.json"
     assert main([*arguments, "--limit", "1", "--json", str(target), "--device", "cpu"]) == 0
     figures = json.loads(target.read_text())
     assert {"pq", "miou", "abs_rel", "dpq"} <= figures.keys()
@@ -126,6 +127,21 @@ def test_the_report_shows_tables_and_each_chosen_frame(checkpoint, tmp_path, cap
     pictures = re.findall(r"<img alt='(\w+)' src='data:image/jpeg;base64,", page)
     panels = ["input", "panoptic", "panoptic_true", "depth_error", "depth", "depth_true"]
     assert pictures == panels * 6
+
+
+def test_the_report_shows_the_depth_that_was_measured(checkpoint, tmp_path, monkeypatch):
+    heights = []
+    predict = DepthLab.predict
+
+    def noted(model, image, focal_length=None, camera_height=None):
+        heights.append(camera_height)
+        return predict(model, image, focal_length, camera_height)
+
+    monkeypatch.setattr(DepthLab, "predict", noted)
+    arguments = ["--checkpoint", str(checkpoint), *streets(1), "--device", "cpu"]
+    assert main([*arguments, "--camera-height", "1.5", "--report", str(tmp_path)]) == 0
+    # Once for the figures, once for each picture's ranking.
+    assert heights == [1.5] * 3
 
 
 def test_the_report_has_a_place_for_every_figure(street_samples):
@@ -199,3 +215,7 @@ def test_mistakes_are_one_line(tmp_path, capsys):
     arguments = ["--checkpoint", str(tmp_path / "none"), *streets(1)]
     assert main(arguments) == 1
     assert "none" in capsys.readouterr().err
+    for option in ("--limit=0", "--camera-height=0", "--max-depth=-1", f"--json={tmp_path}"):
+        with pytest.raises(SystemExit):
+            main([*arguments, option])
+        assert f"argument {option.split('=')[0]}: got " in capsys.readouterr().err

@@ -105,3 +105,9 @@ def test_frames_that_cost_less_together_are_drawn_together():
         towns += town
     assert set(towns) == set(range(10))
     assert len({index // 10 for index in drawn(1, 0)}) > 1
+
+
+def test_every_pass_of_a_step_keeps_the_shares():
+    mixed = mixture(a=3.0, b=1.0)
+    for indices in StepSampler(0, 20, 8, passes=2):
+        assert Counter(mixed[index]["name"][0] for index in indices) == {"a": 3, "b": 1}

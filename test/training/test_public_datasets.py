@@ -147,6 +147,7 @@ def test_kitti_depth(kitti_depth_root):
     assert sample.name == "2011_09_26_drive_0001_sync_image_03_0000000005"
     assert sample.depth[2, 3] == 20
     assert (sample.depth > 0).sum() == 1
+    assert sample.has_sparse_depth
     assert sample.panoptic is None
     assert sample.focal_length == 721.5
 

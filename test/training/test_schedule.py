@@ -25,14 +25,3 @@ def test_schedule_equals_the_reference():
 def test_the_end_is_zero_and_stays_zero():
     assert warmup_poly_factor(100, max_iterations=100, warmup_iterations=10) == 0
     assert warmup_poly_factor(120, max_iterations=100, warmup_iterations=10) == 0
-
-
-def test_a_constant_ending_holds_after_the_warm_up():
-    def factor(iteration: int) -> float:
-        return warmup_poly_factor(
-            iteration, max_iterations=100, warmup_iterations=10, constant_ending=0.25
-        )
-
-    assert factor(0) == pytest.approx(0.001)
-    assert factor(99) == 0.25
-    assert factor(20) == pytest.approx(0.8**0.9)

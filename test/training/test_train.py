@@ -20,10 +20,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import training.train as train_module
 from depthlab_core.checkpoint import load_checkpoint
+from training import final_report
+from training.collective import Collective
 from training.config import ConfigError, TrainConfig
 from training.config_file import config_from_dict
+from training.datasets.cityscapes_layout import CityscapesLayout
 from training.run_state import FILE_NAME, RunStateError, changed_entries
-from training.train import LossNotFiniteError, main, train
+from training.train import LossNotFiniteError, main, own_device, train
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -162,6 +165,35 @@ def test_a_kill_at_any_moment_changes_nothing(tmp_path):
     assert_same_weights(unbroken["ema"], killed["ema"])
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_saves_and_stops(tmp_path, number):
+    raw = small_config(tmp_path / "run", iterations=500, workers=1, checkpoint_minutes=60)
+    # Drawing is slower than training: the signal finds the step waiting for its worker.
+    raw["datasets"]["streets"] = {"kind": "streets", "size": [256, 512]}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    command = [sys.executable, "-m", "training.train", "--config", str(path), "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    # Of its own, as timeout and terminals make one.
+    process = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "step 2/500 " in line:
+                break
+        os.killpg(process.pid, number)
+        said = process.stderr.read()
+        assert process.wait(timeout=120) == 0, said
+    finally:
+        process.kill()
+        process.wait()
+    assert "saving and stopping after this step" in said
+    assert "Traceback" not in said
+    assert 2 <= state_of(tmp_path / "run")["step"] < 500
+
+
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 120
     while not path.exists():
@@ -289,6 +321,60 @@ def test_the_command_line_reports_mistakes_in_one_line(tmp_path, capsys):
     assert "nowhere does not exist" in capsys.readouterr().err
     assert main(["--config", str(path), "--set", "loop.speed=9", "--device", "cpu"]) == 1
     assert "loop.speed: unknown key" in capsys.readouterr().err
+
+
+def test_a_file_that_a_worker_misses_is_one_line(tmp_path, cityscapes_root, capsys):
+    # All but the first, which is opened before there are workers.
+    for labels in sorted(cityscapes_root.glob("gtFine/cityscapes_panoptic_train/*.png"))[1:]:
+        labels.unlink()
+    raw = small_config(tmp_path / "out", workers=1)
+    raw["datasets"] = {"town": {"kind": "cityscapes", "root": str(cityscapes_root)}}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    assert main(["--config", str(path), "--device", "cpu"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith("error: ")
+    assert ".png does not exist. " in lines[-1]
+    assert not any("Traceback" in line for line in lines)
+
+
+def test_a_batch_that_cannot_be_shared_is_one_line(tmp_path):
+    raw = small_config(tmp_path, accumulate=3)
+    with pytest.raises(ConfigError, match=r"loop\.batch_size: got 2, expected a multiple"):
+        train(config_from_dict(raw), CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "world_size", "expected"),
+    [
+        ("cpu", 0, 1, "cpu"),
+        ("cuda", 0, 1, "cuda:0"),
+        ("cuda:1", 0, 1, "cuda:1"),
+        ("cuda", 3, 4, "cuda:3"),
+        ("cuda:0", 3, 4, "cuda:3"),
+    ],
+)
+def test_each_process_has_its_own_gpu(name, rank, world_size, expected):
+    collective = Collective(rank=rank, local_rank=rank, world_size=world_size)
+    assert own_device(torch.device(name), collective) == torch.device(expected)
+
+
+def test_the_report_is_about_each_whole_frame_once(tmp_path, cityscapes_root, monkeypatch):
+    opened = []
+    build = final_report.build_dataset
+
+    def noted(name, config):
+        opened.append(build(name, config))
+        return opened[-1]
+
+    monkeypatch.setattr(final_report, "build_dataset", noted)
+    raw = small_config(tmp_path, iterations=1, report_frames=50, report_split="train")
+    reduced = {"repeat_threshold": 1.0, "max_width": 64}
+    raw["datasets"] = {"town": {"kind": "cityscapes", "root": str(cityscapes_root), **reduced}}
+    train(config_from_dict(raw), CPU)
+    plain = CityscapesLayout(cityscapes_root, "train")
+    assert len(opened[0]) == len(plain)
+    assert opened[0][0].image.shape == plain[0].image.shape
 
 
 def test_changed_entries_are_listed_by_path(tmp_path):

@@ -96,6 +96,8 @@ class Kitti2015:
             depth=depth,
             focal_length=focal_length,
             name=path.stem,
+            # Dense on cars, whose models it comes from, LiDAR's points elsewhere.
+            has_sparse_depth=True,
         )
 
     def _read_depth(self, name: str, focal_times_baseline: float) -> npt.NDArray[np.float32]:

@@ -73,4 +73,5 @@ class KittiDepth:
             depth=read_raw(path, _NAME).astype(np.float32) / np.float32(256),
             focal_length=focal_length_of(entries, camera[-2:], calibration, _NAME),
             name=f"{drive}_{camera}_{path.stem}",
+            has_sparse_depth=True,
         )

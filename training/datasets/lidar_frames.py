@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -45,8 +46,13 @@ class LidarFrames:
         image_name, depth_name, focal_length = self._frames[index]
         image_path = require_file(self._root / image_name, _NAME, _REMEDY)
         depth_path = require_file(self._root / depth_name, _NAME, _REMEDY)
-        with np.load(depth_path) as arrays:
-            depth = arrays["depth"].astype(np.float32)
+        try:
+            with np.load(depth_path) as arrays:
+                depth = arrays["depth"].astype(np.float32)
+        except (EOFError, KeyError, OSError, TypeError, ValueError, BadZipFile) as error:
+            raise DatasetError(
+                f"{_NAME}: {depth_path} is damaged ({error!r}). {_REMEDY}"
+            ) from error
         return Sample(
             image=read_image(image_path, _NAME),
             semantic=None,
@@ -54,4 +60,5 @@ class LidarFrames:
             depth=depth,
             focal_length=focal_length,
             name=Path(image_name).stem,
+            has_sparse_depth=True,
         )

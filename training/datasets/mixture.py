@@ -109,8 +109,7 @@ class StepSampler:
         self._batch_size = batch_size
         self._passes = passes
         self._rank = rank
-        self._share = batch_size // (passes * world_size)
-        self._stride = self._share * world_size
+        self._share = batch_size // world_size
 
     def __len__(self) -> int:
         """Return the number of forward passes."""
@@ -119,7 +118,7 @@ class StepSampler:
     def __iter__(self) -> Iterator[list[int]]:
         """Yield the indices of each forward pass."""
         for step in self._steps:
+            start = step * self._batch_size + self._rank * self._share
             for accumulated in range(self._passes):
-                start = step * self._batch_size + accumulated * self._stride
-                start += self._rank * self._share
-                yield list(range(start, start + self._share))
+                # Neighbours come from one dataset; norms and losses of a pass should see all.
+                yield list(range(start + accumulated, start + self._share, self._passes))

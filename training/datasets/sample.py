@@ -32,6 +32,8 @@ class Sample:
         focal_length: Horizontal focal length in pixels of ``image``; None = unknown.
         name: For messages and file names.
         instance_weight: How much the instance labels count; below 1 where they are only guesses.
+        has_sparse_depth: Whether depth is that of single points, as LiDAR gives, with gaps between
+            them that say nothing of the points beside.
     """
 
     image: npt.NDArray[np.uint8]
@@ -41,6 +43,7 @@ class Sample:
     focal_length: float | None
     name: str
     instance_weight: float = 1.0
+    has_sparse_depth: bool = False
 
 
 class SampleDataset(Protocol):

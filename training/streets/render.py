@@ -16,6 +16,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from training.arguments import positive_int
 from training.streets.generator import FRAMES_PER_TOWN, StreetGenerator
 from training.streets.gpu import RendererError
 from training.streets.mounting import MOUNTS, Placement
@@ -61,11 +62,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--frames", type=int, required=True)
+    parser.add_argument("--frames", type=positive_int, required=True)
     parser.add_argument("--start", type=int, default=0, help="number of the first frame")
     parser.add_argument("--split", choices=("train", "val"), default="train")
     parser.add_argument("--size", type=image_size, default=(512, 256), metavar="WIDTHxHEIGHT")
-    parser.add_argument("--drive-length", type=int, metavar="L", help="frames of each drive")
+    parser.add_argument(
+        "--drive-length", type=positive_int, metavar="L", help="frames of each drive"
+    )
     parser.add_argument(
         "--mount", choices=tuple(MOUNTS), help="what carries the camera; default: all of these"
     )
@@ -80,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--main-street", choices=tuple(ROADS), help="kind of the towns; default: all of these"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=positive_int, default=1)
     options = parser.parse_args(arguments)
     heights = None if options.camera_height is None else tuple(options.camera_height)
     try:

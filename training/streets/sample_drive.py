@@ -29,6 +29,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from depthlab_core.labels import VOID
+from training.arguments import positive_int
 from training.streets.frame import StreetFrame
 from training.streets.generator import StreetGenerator
 from training.streets.gpu import RendererError
@@ -203,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--drive", type=int, default=DRIVE, help="number of the drive's town")
     parser.add_argument("--split", choices=("train", "val"), default="val", help="of the towns")
     parser.add_argument("--seed", type=int, default=0, help="of the towns")
-    parser.add_argument("--frames", type=int, default=80)
+    parser.add_argument("--frames", type=positive_int, default=80)
     parser.add_argument("--size", type=image_size, default=(512, 384), metavar="WIDTHxHEIGHT")
     parser.add_argument("--quality", type=int, default=75, help="of the JPEG images")
     options = parser.parse_args(arguments)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments of the command lines are checked before any work is done."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from training.arguments import fraction, output_file, positive_float, positive_int
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [
+        (positive_int, "1", 1),
+        (positive_int, "250", 250),
+        (positive_float, "1e-3", 0.001),
+        (fraction, "0", 0.0),
+        (fraction, "1", 1.0),
+    ],
+)
+def test_right_values_are_read(read, text, value):
+    assert read(text) == value
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "expected"),
+    [
+        (positive_int, "0", "a whole number, 1 or more"),
+        (positive_int, "2.5", "a whole number, 1 or more"),
+        (positive_int, "many", "a whole number, 1 or more"),
+        (positive_float, "0", "a number above 0"),
+        (positive_float, "-1.5", "a number above 0"),
+        (positive_float, "inf", "a number above 0"),
+        (positive_float, "nan", "a number above 0"),
+        (positive_float, "high", "a number above 0"),
+        (fraction, "-0.1", "0 to 1"),
+        (fraction, "1.01", "0 to 1"),
+        (fraction, "nan", "0 to 1"),
+    ],
+)
+def test_wrong_values_are_named(read, text, expected):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"got '{text}', expected {expected}"):
+        read(text)
+
+
+def test_the_folder_of_an_output_file_is_made(tmp_path):
+    path = tmp_path / "new" / "figures" / "a.json"
+    assert output_file(str(path)) == path
+    assert path.parent.is_dir()
+    assert not path.exists()
+
+
+def test_output_files_that_cannot_be_written_are_named(tmp_path):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"got the folder .*, expected a file"):
+        output_file(str(tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.raises(argparse.ArgumentTypeError, match=r"a\.json', expected a file"):
+        output_file(str(tmp_path / "file" / "a.json"))

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Types of command-line arguments: a wrong value ends the program before any work is done."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+
+def positive_int(text: str) -> int:
+    """Read a whole number of 1 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is anything else.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, 1 or more")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """Read a finite number above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is anything else.
+    """
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above 0")
+    return value
+
+
+def fraction(text: str) -> float:
+    """Read a number from 0 to 1.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is anything else.
+    """
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected 0 to 1")
+    return value
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a file to write; its folder is made now, since work is lost without it.
+
+    Raises:
+        argparse.ArgumentTypeError: If no file can be written there.
+    """
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"got the folder {text!r}, expected a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected a file in a folder that can be made ({error.strerror})"
+        ) from error
+    return path
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
