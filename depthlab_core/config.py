@@ -186,7 +186,8 @@ class PostprocessConfig:
     Attributes:
         center_threshold: Heatmap values that do not exceed it are no centres.
         nms_kernel: Odd width in pixels of the max-pooling that keeps local maxima.
-        top_k: Most centres in an image (strictly above the k-th value); None: all.
+        top_k: Centres strictly above the k-th highest value are kept, so at most k - 1 where
+            there are that many; None: all.
         stuff_area: Stuff classes covering fewer pixels than this become void.
         thing_area: Things covering fewer pixels than this become void; 0 in the reference.
         thing_score: Things with a lower score become void; 0 in the reference.

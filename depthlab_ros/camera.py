@@ -36,6 +36,7 @@ class Camera:
 
     Attributes:
         name: In front of its topics; empty for the only camera of a node.
+        logger: Says the camera's name, and throttles what is said of it alone.
         newest_stamp_ns: Of the image that came last, nanoseconds; 0 before the first.
 
     Args:
@@ -48,14 +49,15 @@ class Camera:
         self, node: LifecycleNode, name: str, settings: Callable[[], NodeParameters]
     ) -> None:
         self.name = name
-        self.outputs = Outputs(node, self._topic(""))
+        self.logger = node.get_logger().get_child(name) if name else node.get_logger()
+        self.outputs = Outputs(node, self._topic(""), self.logger)
         self.calibrations = CalibrationBuffer()
         self.continuity = Continuity()
         self.health = Health()
         self._node = node
         self._settings = settings
         self._deliver: Callable[[Camera, Frame], None]
-        self._limit = RateLimit()
+        self._limit: RateLimit
         self.newest_stamp_ns = 0
         self._image_topic = ""
         self._images: ImageSubscription | None = None
@@ -67,6 +69,7 @@ class Camera:
         self.calibrations = CalibrationBuffer()
         self.continuity = self.continuity.successor()
         self.newest_stamp_ns = 0
+        self._limit = RateLimit()
         self._deliver = deliver
         compressed = self._settings().image_transport == "compressed"
         topic = self._topic("image_raw/compressed" if compressed else "image_raw")
@@ -82,12 +85,13 @@ class Camera:
         self._images = ImageSubscription(
             self._node, kind, topic, self._on_image, self.health.on_lost
         )
-        self._node.get_logger().info(f"active, waiting for images on {self._image_topic}")
+        self.logger.info(f"active, waiting for images on {self._image_topic}")
 
     def stop(self) -> None:
         """Unsubscribe."""
         if self._images is not None:
             self._images.destroy()
+        if self._camera_info is not None:  # even if the images could not be subscribed to
             self._node.destroy_subscription(self._camera_info)
         self._images = self._camera_info = None
 
@@ -157,7 +161,7 @@ class Camera:
         self.calibrations.add(msg)
         camera = camera_model_from_msg(msg)
         if camera.is_distorted:
-            self._node.get_logger().info(
+            self.logger.info(
                 f"the lens is distorted ({camera.distortion_model}); image_raw is used as it is, "
                 "so positions near its edges are off",
                 once=True,

@@ -14,6 +14,8 @@ from pathlib import Path
 STOP_TIMEOUT_S = 10.0
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 """What names the profiles of Fast DDS: up to version 2 (ROS 2 Jazzy), and from 3 on (Kilted)."""
+TRANSPORT_VARIABLES = (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
+"""With what a user chooses transports; profiles of ours would override the last one."""
 
 
 @contextmanager
@@ -53,13 +55,18 @@ def keep_to_this_machine() -> None:
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
+def transports_are_chosen() -> bool:
+    """Return whether the user has told Fast DDS what to send by."""
+    return any(name in os.environ for name in TRANSPORT_VARIABLES)
+
+
 def hold_large_images() -> None:
     """Give Fast DDS shared memory for large images, unless the user has set it; children follow.
 
     Call it before ``rclpy.init``. Elsewhere than in a checkout launch files do it.
     """
     profiles = Path(__file__).parents[1] / "config" / "fastdds.xml"
-    if profiles.is_file() and not any(name in os.environ for name in PROFILE_VARIABLES):
+    if profiles.is_file() and not transports_are_chosen():
         os.environ.update(dict.fromkeys(PROFILE_VARIABLES, str(profiles)))
 
 

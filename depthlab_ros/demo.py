@@ -46,8 +46,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--source",
         required=True,
-        help="video, image folder, rosbag2, /dev/video0 or its number, or one that comes with the "
-        f"package: {', '.join(BUNDLED)}",
+        help="video, image folder, rosbag2, /dev/video0, its number or a link to it, or one that "
+        f"comes with the package: {', '.join(BUNDLED)}",
     )
     add("--out", type=Path, default=Path("out/demo"), help="folder for the results")
     add("--duration", type=float, default=30.0, help="seconds to play; 0 = the whole source")
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         seconds, has_truth = _look_at(options)
         with (
-            Recording(options.out) as recording,
+            _open_recording(options.out) as recording,
             tempfile.TemporaryFile(dir=options.out) as file,
         ):
             comparison = Comparison(file) if has_truth else None
@@ -208,6 +208,13 @@ def _measure(comparison: Comparison, recording: Recording) -> dict[str, float] |
     text = json.dumps({name: round(value, 4) for name, value in result.items()}, indent=2)
     (recording.folder / "accuracy.json").write_text(text + "\n", encoding="utf-8")
     return result
+
+
+def _open_recording(folder: Path) -> Recording:
+    try:
+        return Recording(folder)
+    except OSError as error:
+        raise DemoError(f"got '{folder}', expected a folder that can be written") from error
 
 
 def _look_at(options: argparse.Namespace) -> tuple[float | None, bool]:

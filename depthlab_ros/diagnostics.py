@@ -10,19 +10,19 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 
 def status_to_msg(
-    name: str, *, device: str, message: str, warns: bool, values: Mapping[str, str]
+    name: str, *, level: bytes, device: str, message: str, values: Mapping[str, str]
 ) -> DiagnosticStatus:
     """Return the status of one camera's way through the node.
 
     Args:
         name: Of node and camera.
+        level: ``DiagnosticStatus.OK``, ``WARN`` or ``ERROR``.
         device: Where the model runs, empty if none is loaded.
         message: One line.
-        warns: Whether a person should look at it.
         values: Everything else.
     """
     return DiagnosticStatus(
-        level=DiagnosticStatus.WARN if warns else DiagnosticStatus.OK,
+        level=level,
         name=name,
         hardware_id=device,
         message=message,

@@ -18,6 +18,9 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 R = TypeVar("R")
 
+# Less than what a launch file or the demo waits for a process to end before it is killed.
+STOP_TIMEOUT_S = 5.0
+
 
 class InferenceWorker(Generic[K, T, R]):
     """Hands each camera's newest frame to two functions in turn, in threads of their own.
@@ -72,11 +75,22 @@ class InferenceWorker(Generic[K, T, R]):
         """Drop the frames that wait."""
         self._slots.clear()
 
-    def stop(self) -> None:
-        """End both threads, after the frames that are under way."""
+    def stop(self) -> bool:
+        """End both threads, after the frames that are under way.
+
+        Returns:
+            Whether they have ended within ``STOP_TIMEOUT_S``. If not, they end whenever the frame
+            under way does, unless ``resume`` takes the request back.
+        """
         self._slots.close()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def resume(self) -> bool:
+        """Take frames again after ``stop`` was in vain; returns False if it was not after all."""
+        return self._slots.reopen()
 
     def _run_inference(self) -> None:
         while frames := self._slots.take(self._most_at_once):

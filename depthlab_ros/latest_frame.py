@@ -23,6 +23,7 @@ class LatestFrames(Generic[K, T]):
         self._condition = threading.Condition()
         self._frames: OrderedDict[K, T] = OrderedDict()
         self._closed = False
+        self._end_is_told = False
         self._replaced: Counter[K] = Counter()
 
     def replaced(self, camera: K) -> int:
@@ -55,6 +56,7 @@ class LatestFrames(Generic[K, T]):
         """
         with self._condition:
             self._condition.wait_for(lambda: self._frames or self._closed, timeout)
+            self._end_is_told = self._closed
             count = min(most(), len(self._frames))
             return dict(self._frames.popitem(last=False) for _ in range(count))
 
@@ -69,3 +71,9 @@ class LatestFrames(Generic[K, T]):
             self._closed = True
             self._frames.clear()
             self._condition.notify_all()
+
+    def reopen(self) -> bool:
+        """Take ``close`` back, unless ``take`` has told a consumer; returns whether it is open."""
+        with self._condition:
+            self._closed = self._end_is_told
+            return not self._closed

@@ -6,18 +6,21 @@ Needs ROS's launch packages, and is imported by the launch files alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from depthlab_ros.child_process import PROFILE_VARIABLES
+from depthlab_ros.child_process import (
+    PROFILE_VARIABLES,
+    TRANSPORT_VARIABLES,
+    transports_are_chosen,
+)
 
 PACKAGE = "depthlab_ros"
 
@@ -48,20 +51,56 @@ def common_arguments() -> list[DeclareLaunchArgument]:
             description="Whether to open RViz",
         ),
         DeclareLaunchArgument(
+            "fixed_frame",
+            default_value="",
+            description="TF frame in which RViz shows points and things: the frame_id of the "
+            "images, or one that TF knows with it; empty = as in RViz's view, "
+            "camera_optical_frame",
+        ),
+        DeclareLaunchArgument(
             "large_images",
             default_value="true",
             choices=["true", "false"],
             description="Whether Fast DDS gets shared memory that holds large images "
-            f"(config/fastdds.xml), unless {' or '.join(PROFILE_VARIABLES)} is set",
+            f"(config/fastdds.xml), unless {' or '.join(TRANSPORT_VARIABLES)} is set",
         ),
+    ]
+
+
+def topic_arguments(image_topic: str) -> list[DeclareLaunchArgument]:
+    """Return the declarations of the arguments that name one camera's topics.
+
+    Args:
+        image_topic: Default of the argument of that name.
+    """
+    return [
+        DeclareLaunchArgument(
+            "image_topic",
+            default_value=image_topic,
+            description="Topic of the images; of compressed ones with or without /compressed",
+        ),
+        DeclareLaunchArgument(
+            "camera_info_topic",
+            default_value="",
+            description="Topic of the CameraInfo; empty = camera_info beside image_topic",
+        ),
+    ]
+
+
+def topic_remappings(context: LaunchContext) -> list[tuple[str, str]]:
+    """Return where the node's inputs come from by the arguments that name topics."""
+    image_topic = given(context, "image_topic").removesuffix("/compressed")
+    parent, slash, _ = image_topic.rpartition("/")
+    return [
+        ("image_raw", image_topic),
+        ("image_raw/compressed", f"{image_topic}/compressed"),  # as image_transport names it
+        ("camera_info", given(context, "camera_info_topic") or f"{parent}{slash}camera_info"),
     ]
 
 
 def large_images(context: LaunchContext) -> list[SetEnvironmentVariable]:
     """Return what gives all processes started after it shared memory that holds large images."""
-    if given(context, "large_images") != "true":
-        return []
-    if any(name in os.environ for name in PROFILE_VARIABLES):
+    if given(context, "large_images") != "true" or transports_are_chosen():
         return []
     profiles = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
     return [SetEnvironmentVariable(name, profiles) for name in PROFILE_VARIABLES]
@@ -83,7 +122,7 @@ def depthlab_node(
     *,
     reliable_images: Sequence[str] = (),
     remappings: Sequence[tuple[str, str]] = (),
-) -> Node:
+) -> LifecycleNode:
     """Return the node, with the parameters of ``params_file``, of ours and of the user, in turn.
 
     Args:
@@ -97,9 +136,11 @@ def depthlab_node(
         f"qos_overrides.{topic}.subscription.reliability": "reliable" for topic in reliable_images
     }
     chosen = {name: text(given(context, name)) for name in ("model", "device")}
-    return Node(
+    return LifecycleNode(
         package=PACKAGE,
         executable="depthlab_node",
+        name="depthlab_node",
+        namespace="",
         parameters=[
             given(context, "params_file"),
             parameters | reliable,
@@ -116,6 +157,7 @@ def camera_player(
     *,
     namespace: str = "",
     parameters: dict[str, Any] | None = None,
+    remappings: Sequence[tuple[str, str]] = (),
 ) -> Node:
     """Return a player of ``source``, which publishes its images in a namespace."""
     return Node(
@@ -126,6 +168,7 @@ def camera_player(
             given(context, "params_file"),
             {"source": text(source)} | (parameters or {}),
         ],
+        remappings=list(remappings),
         output="screen",
     )
 
@@ -139,12 +182,13 @@ def rviz(
     """Return RViz with this package's view if the argument ``rviz`` asks for it, else nothing."""
     if given(context, "rviz") != "true":
         return []
+    frame = given(context, "fixed_frame")
     view = PathJoinSubstitution([FindPackageShare(PACKAGE), "rviz", "depthlab.rviz"])
     return [
         Node(
             package="rviz2",
             executable="rviz2",
-            arguments=["-d", view],
+            arguments=["-d", view, *(["-f", frame] if frame else [])],
             parameters=[parameters] if parameters else [],
             remappings=list(remappings),
         )

@@ -30,10 +30,15 @@ from depthlab_ros.camera import Camera
 from depthlab_ros.core_log import CoreLog
 from depthlab_ros.frame import Frame, InferredFrame, Model, infer
 from depthlab_ros.inference_worker import InferenceWorker
-from depthlab_ros.lifecycle import destroy_state_machine, refuse_invalid_transitions
+from depthlab_ros.lifecycle import (
+    TransitionError,
+    destroy_state_machine,
+    refuse_invalid_transitions,
+    state_label,
+    tells_failure,
+)
 from depthlab_ros.memory import keep_freed_memory
 from depthlab_ros.mounting_height import MountingHeight
-from depthlab_ros.one_line import one_line
 from depthlab_ros.outputs import LOG_EVERY_S
 from depthlab_ros.parameter_declaration import (
     ParameterError,
@@ -46,7 +51,7 @@ from depthlab_ros.reporter import Reporter
 from depthlab_ros.segment_filter import parse_classes
 from depthlab_ros.vision_conversions import HAS_VISION_MSGS, MISSING
 
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class DepthLabNode(LifecycleNode):
@@ -73,6 +78,7 @@ class DepthLabNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         refuse_invalid_transitions(self)
         self.cameras: list[Camera] = []
+        self.failure = ""
         self._model: Model | None = None
         self._models_own = PostprocessConfig()
         self._categories: frozenset[int] = frozenset()
@@ -88,39 +94,36 @@ class DepthLabNode(LifecycleNode):
         )
 
     def start(self) -> None:
-        """Come up active if the parameter ``autostart`` says so."""
+        """Come up active if the parameter ``autostart`` says so; what fails tells of itself."""
         if self._settings.autostart and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
+    @tells_failure
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; without one the node stays unconfigured and says why."""
         settings = self._settings
-        try:
-            model = self._load_model(
-                settings.model, settings.device, settings.backend, settings.precision
-            )
-            self._categories = parse_classes(self._settings.classes, model.labels)
-            height, width = self._settings.warm_up_size
-            if (height, width) != UNKNOWN_SIZE:
-                cameras = len(self._settings.cameras)
-                model.warm_up(height, width, images=min(cameras, self._most_at_once(model)))
-        except Exception as error:  # whatever a damaged file can cause must not end the node
-            self.get_logger().error(f"configure failed: {one_line(error)}")
-            return FAILURE
+        model = self._load_model(
+            settings.model, settings.device, settings.backend, settings.precision
+        )
+        self._categories = parse_classes(settings.classes, model.labels)
+        height, width = settings.warm_up_size
+        if (height, width) != UNKNOWN_SIZE:
+            cameras = len(settings.cameras)
+            model.warm_up(height, width, images=min(cameras, self._most_at_once(model)))
         self._model, self._models_own = model, model.postprocess
-        model.postprocess = self._settings.postprocess(self._models_own)
-        self.cameras = [
-            Camera(self, name, lambda: self._settings) for name in self._settings.cameras
-        ]
-        if self._settings.ground_frame and mounting_height.HAS_TF:
-            self._heights = MountingHeight(self, self._settings.ground_frame)
-        elif self._settings.ground_frame:
+        model.postprocess = settings.postprocess(self._models_own)
+        for name in settings.cameras:  # one by one, so that one that fails leaves none behind
+            self.cameras.append(Camera(self, name, lambda: self._settings))
+        if settings.ground_frame and mounting_height.HAS_TF:
+            self._heights = MountingHeight(self, settings.ground_frame)
+        elif settings.ground_frame:
             self.get_logger().warning(mounting_height.MISSING)
         if not HAS_VISION_MSGS:
             self.get_logger().info(MISSING)
         self.get_logger().info(f"model {model.name} loaded on {model.device}")
         return super().on_configure(state)
 
+    @tells_failure
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to take images."""
         result = super().on_activate(state)
@@ -132,18 +135,27 @@ class DepthLabNode(LifecycleNode):
             camera.start(self._worker.put)
         return result
 
+    @tells_failure
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop to take images; a frame under way is finished first."""
+        """Stop to take images; a frame under way is finished first.
+
+        The node stays active if that frame takes too long.
+        """
+        assert self._worker is not None
+        if not self._worker.stop() and self._worker.resume():
+            raise TransitionError(_stuck(self._worker))
         self._stop()
         for camera in self.cameras:
             camera.outputs.clear_markers()
         return super().on_deactivate(state)
 
+    @tells_failure
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the model and the topics."""
         self._release()
         return SUCCESS
 
+    @tells_failure
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and let go of everything, from any state."""
         self._stop()
@@ -151,8 +163,10 @@ class DepthLabNode(LifecycleNode):
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Return to unconfigured after an unexpected failure."""
-        return self.on_shutdown(state)
+        """Return to unconfigured after a failure, which stays told."""
+        self._stop()
+        self._release()
+        return SUCCESS
 
     def destroy_node(self) -> None:
         """Stop the worker before the topics go."""
@@ -166,8 +180,15 @@ class DepthLabNode(LifecycleNode):
         for camera in self.cameras:
             camera.stop()
         if self._worker is not None:
-            self._worker.stop()
+            if not self._worker.stop():
+                self._tell_at_the_end(f"{_stuck(self._worker)}, which is abandoned")
             self._worker = None
+
+    def _tell_at_the_end(self, text: str) -> None:
+        if self.context.ok():
+            self.get_logger().error(text)
+        else:  # interrupted, and the log would complain that it cannot be published any more
+            print(f"error: {text}", file=sys.stderr)
 
     def _release(self) -> None:
         for camera in self.cameras:
@@ -224,17 +245,22 @@ class DepthLabNode(LifecycleNode):
         return infer(wanted, self._model, settings, self._warn)
 
     def _publish(self, camera: Camera, inferred: InferredFrame) -> None:
-        if not self._settings.enable:
-            return  # switched off meanwhile
-        assert self._model is not None
+        model = self._model
+        if model is None or not self._is_enabled():
+            return  # let go or switched off meanwhile
         publish(
             camera,
             inferred,
-            self._model,
+            model,
             categories=self._categories,
             camera_height=self._camera_height(inferred.frame.msg.header.frame_id),
             now_ns=self.get_clock().now().nanoseconds,
         )
+        if not self._is_enabled():
+            camera.outputs.clear_markers()  # these came after those that switching off cleared
+
+    def _is_enabled(self) -> bool:
+        return self._settings.enable
 
     def _camera_height(self, frame_id: str) -> float | None:
         """Return the height of a camera in metres: by parameter, else by TF, else None."""
@@ -246,16 +272,20 @@ class DepthLabNode(LifecycleNode):
         if not self.context.ok():
             return  # interrupted, and so nothing can be published: no fault of the frame
         camera.health.on_failed(text)
-        self._warn(text)
+        camera.logger.warning(text, throttle_duration_sec=LOG_EVERY_S)
 
     def _warn(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=LOG_EVERY_S)
 
     def _report(self) -> None:
-        state = "unconfigured" if self._model is None else "inactive"
-        if self._worker is not None:
-            state = "active" if self._settings.enable else "disabled"
-        self._reporter.report(state, self._model, self.cameras, self._worker)
+        state = state_label(self)
+        if state == "active" and not self._is_enabled():
+            state = "disabled"
+        self._reporter.report(state, self.failure, self._model, self.cameras, self._worker)
+
+
+def _stuck(worker: InferenceWorker[Camera, Frame, InferredFrame]) -> str:
+    return f"the model has been at one frame for {worker.busy_s:.0f} s"
 
 
 def main(args: list[str] | None = None) -> int:

@@ -167,20 +167,25 @@ class Outputs:
     Args:
         node: Owner of the publishers.
         prefix: In front of every topic; relative, so that namespaces and remaps work.
+        logger: Told what is missing.
     """
 
-    def __init__(self, node: LifecycleNode, prefix: str = "") -> None:
+    def __init__(self, node: LifecycleNode, prefix: str, logger: Any) -> None:
         self._node = node
         self._prefix = prefix
-        self._frame_outputs: dict[str, tuple[LifecyclePublisher, Make]] = {
-            topic: (self._publisher(kind, topic, OUTPUT_QOS), make)
-            for topic, (kind, make) in OUTPUTS.items()
-        }
-        self._label_info = (
-            self._publisher(vision_conversions.LabelInfo, "label_info", LATCHED_QOS)
-            if vision_conversions.HAS_VISION_MSGS
-            else None
-        )
+        self._logger = logger
+        self._frame_outputs: dict[str, tuple[LifecyclePublisher, Make]] = {}
+        self._label_info: LifecyclePublisher | None = None
+        try:
+            for topic, (kind, make) in OUTPUTS.items():
+                self._frame_outputs[topic] = self._publisher(kind, topic, OUTPUT_QOS), make
+            if vision_conversions.HAS_VISION_MSGS:
+                self._label_info = self._publisher(
+                    vision_conversions.LabelInfo, "label_info", LATCHED_QOS
+                )
+        except Exception:
+            self.destroy()  # nobody else knows of those that were made
+            raise
 
     def any_wanted(self, lazy: bool) -> bool:
         """Return whether at least one output is to be made."""
@@ -195,7 +200,7 @@ class Outputs:
             if message is not None:
                 publisher.publish(message)
             elif publisher.get_subscription_count() > 0:
-                self._node.get_logger().warning(
+                self._logger.warning(
                     f"{topic} needs a calibrated camera: publish camera_info, or set the "
                     "parameter focal_length",
                     throttle_duration_sec=LOG_EVERY_S,

@@ -187,7 +187,8 @@ class NodeParameters(ParameterSet):
         if self.center_threshold != MODELS_OWN:
             changes["center_threshold"] = self.center_threshold
         if self.top_k != MODELS_OWN:
-            changes["top_k"] = self.top_k or None
+            # As in the reference, the k-th best centre and its equals are left out.
+            changes["top_k"] = self.top_k + 1 if self.top_k > 0 else None
         if self.stuff_area != MODELS_OWN:
             # The model's own holds at the size that it was chosen for, a user's at the image's.
             changes.update(stuff_area=self.stuff_area, area_size=None)

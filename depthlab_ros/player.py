@@ -61,8 +61,8 @@ class PlayerParameters(ParameterSet):
 
     source: str = parameter(
         "",
-        "Video file, image folder, rosbag2 (folder, .mcap, .db3), /dev/video0 or its number, "
-        f"or one that comes with the package: {', '.join(BUNDLED)}.",
+        "Video file, image folder, rosbag2 (folder, .mcap, .db3), /dev/video0, its number or a "
+        f"link to it, or one that comes with the package: {', '.join(BUNDLED)}.",
     )
     rate: float = parameter(
         0.0, "Frames per second; 0 = the source's own, 10 for a folder.", bounds=(0.0, 1000.0)

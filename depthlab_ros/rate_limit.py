@@ -22,9 +22,10 @@ class RateLimit:
         """
         if max_rate <= 0.0:
             return True
+        period = 1.0 / max_rate
+        self._next_due = min(self._next_due, now + period)  # a limit raised meanwhile
         if now < self._next_due:
             return False
-        period = 1.0 / max_rate
         on_grid = self._next_due + period
         self._next_due = on_grid if on_grid > now else now + period
         return True

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
 
 from depthlab_ros.camera import Camera
@@ -34,6 +34,7 @@ class Reporter:
     def report(
         self,
         state: str,
+        failure: str,
         model: Model | None,
         cameras: Sequence[Camera],
         worker: InferenceWorker[Camera, Frame, InferredFrame] | None,
@@ -42,6 +43,7 @@ class Reporter:
 
         Args:
             state: Of the node.
+            failure: Why its last transition failed; empty if it did not.
             model: Its model, None before configure.
             cameras: Its cameras, each of which has a status of its own.
             worker: What works on their frames, None unless the node is active.
@@ -60,15 +62,21 @@ class Reporter:
             statuses.append(
                 status_to_msg(
                     f"{name}: {camera.name}" if camera.name else name,
+                    level=_level(failure, warning),
                     device=device,
-                    message=warning or state,
-                    warns=bool(warning),
+                    message=failure or warning or state,
                     values=common | camera.values(),
                 )
             )
         if not statuses:
             statuses = [
-                status_to_msg(name, device=device, message=state, warns=False, values=common)
+                status_to_msg(
+                    name,
+                    level=_level(failure),
+                    device=device,
+                    message=failure or state,
+                    values=common,
+                )
             ]
         self._publisher.publish(
             diagnostics_to_msg(statuses, self._node.get_clock().now().to_msg())
@@ -86,3 +94,9 @@ class Reporter:
         if self._warned[camera.name] == LASTING:
             self._node.get_logger().warning(missing)
         return missing or camera.health.warning(around)
+
+
+def _level(failure: str, warning: str = "") -> bytes:
+    if failure:
+        return bytes(DiagnosticStatus.ERROR)
+    return bytes(DiagnosticStatus.WARN if warning else DiagnosticStatus.OK)

@@ -145,9 +145,8 @@ class DeviceSource:
     frame_count = None
 
     def __init__(self, device: str) -> None:
-        number = re.fullmatch(r"(?:/dev/video)?(\d+)", device)
-        self._index = int(number.group(1)) if number else 0
-        self._capture, self._first = _open_capture(self._index, f"the camera device '{device}'")
+        self._name = f"the camera device '{device}'"
+        self._capture, self._first = _open_capture(capture_target(device), self._name)
         self.rate = _plausible_rate(self._capture)
 
     def frames(self) -> Iterator[SourceFrame]:
@@ -161,13 +160,25 @@ class DeviceSource:
         while True:
             ok, bgr = self._capture.read()
             if not ok:
-                raise SourceError(f"camera device {self._index} stopped delivering frames")
+                raise SourceError(f"{self._name} stopped delivering frames")
             yield SourceFrame(_to_rgb(bgr), time=time.monotonic() - start)
 
 
 def is_device(source: str) -> bool:
     """Return whether ``source`` names a camera device, which only one process can open."""
-    return re.fullmatch(r"\d+|/dev/video\d+", source) is not None
+    if re.fullmatch(r"\d+|/dev/video\d+", source):
+        return True
+    # udev's names, such as /dev/v4l/by-id/..., are links to /dev/videoN.
+    return Path(source).expanduser().is_char_device()
+
+
+def capture_target(device: str) -> int | str:
+    """Return the number of a camera device, else, where its name has none, the path behind it."""
+    if device.isdigit():
+        return int(device)
+    path = os.path.realpath(Path(device).expanduser())
+    number = re.fullmatch(r"/dev/video(\d+)", path)
+    return int(number.group(1)) if number else path
 
 
 def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
@@ -175,7 +186,8 @@ def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
 
     Args:
         source: Path of a video, an image folder or a rosbag2 (folder, ``.mcap`` or ``.db3``), a
-            camera device: ``/dev/video0`` or its number, or the name of a ``BUNDLED`` recording.
+            camera device: ``/dev/video0``, its number or a link to it, or the name of a
+            ``BUNDLED`` recording.
         bag_topic: Image topic of a bag; empty = the first one in it.
 
     Raises:

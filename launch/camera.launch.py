@@ -13,6 +13,8 @@ from depthlab_ros.launching import (
     given,
     large_images,
     rviz,
+    topic_arguments,
+    topic_remappings,
 )
 
 NO_PLAYER = "none"
@@ -26,8 +28,9 @@ def generate_launch_description() -> LaunchDescription:
                 "source",
                 default_value="/dev/video0",
                 description="What camera_player shows: camera device, video, image folder or "
-                f"rosbag2; '{NO_PLAYER}' = a camera driver of your own publishes image_raw",
+                f"rosbag2; '{NO_PLAYER}' = a camera driver of your own publishes image_topic",
             ),
+            *topic_arguments("image_raw"),
             DeclareLaunchArgument(
                 "rate",
                 default_value="",
@@ -43,14 +46,21 @@ def generate_launch_description() -> LaunchDescription:
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return player, node and RViz, once the arguments are known."""
     source, rate = given(context, "source"), given(context, "rate")
+    topics = topic_remappings(context)
     if source == NO_PLAYER:
-        return [*large_images(context), depthlab_node(context, {}), *rviz(context)]
-    return [
-        *large_images(context),
-        camera_player(context, source, parameters={"rate": _number("rate", rate)} if rate else {}),
-        depthlab_node(context, {}, reliable_images=["/image_raw"]),
-        *rviz(context),
-    ]
+        node = depthlab_node(context, {}, remappings=topics)
+        return [*large_images(context), node, *rviz(context)]
+    images = dict(topics)["image_raw"]
+    player = camera_player(
+        context,
+        source,
+        parameters={"rate": _number("rate", rate)} if rate else {},
+        remappings=topics,
+    )
+    node = depthlab_node(
+        context, {}, reliable_images=[f"/{images.removeprefix('/')}"], remappings=topics
+    )
+    return [*large_images(context), player, node, *rviz(context)]
 
 
 def _number(name: str, value: str) -> float:

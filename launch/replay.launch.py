@@ -4,9 +4,23 @@
 from __future__ import annotations
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch_ros.event_handlers import OnStateTransition
 
-from depthlab_ros.launching import common_arguments, depthlab_node, given, large_images, rviz
+from depthlab_ros.launching import (
+    common_arguments,
+    depthlab_node,
+    given,
+    large_images,
+    rviz,
+    topic_arguments,
+    topic_remappings,
+)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -14,16 +28,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument("bag", description="Folder or file of the rosbag2"),
-            DeclareLaunchArgument(
-                "image_topic",
-                default_value="/image_raw",
-                description="Image topic in the bag",
-            ),
-            DeclareLaunchArgument(
-                "camera_info_topic",
-                default_value="",
-                description="CameraInfo topic in the bag; empty = camera_info beside image_topic",
-            ),
+            *topic_arguments("/image_raw"),
             DeclareLaunchArgument(
                 "image_transport",
                 default_value="raw",
@@ -46,25 +51,29 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return node, the bag's player and RViz, once the arguments are known."""
-    image_topic, transport = given(context, "image_topic"), given(context, "image_transport")
-    beside = image_topic.removesuffix("/compressed").rpartition("/")[0]
-    wanted = "image_raw/compressed" if transport == "compressed" else "image_raw"
+    """Return node, the bag's player and RViz, once the arguments are known.
+
+    The bag plays once the node is active: what it would show to one that still loads is lost.
+    """
     node = depthlab_node(
         context,
-        {"use_sim_time": True, "image_transport": transport},
-        remappings=[
-            (wanted, image_topic),
-            ("camera_info", given(context, "camera_info_topic") or f"{beside}/camera_info"),
-        ],
+        {"use_sim_time": True, "image_transport": given(context, "image_transport")},
+        remappings=topic_remappings(context),
     )
     play = ["ros2", "bag", "play", given(context, "bag"), "--clock", "100"]
-    play += ["--rate", given(context, "rate")]
+    # Until its publishers and the node's subscriptions have found each other.
+    play += ["--delay", "1", "--rate", given(context, "rate")]
     if given(context, "loop") == "true":
         play.append("--loop")
+    start = OnStateTransition(
+        target_lifecycle_node=node,
+        goal_state="active",
+        entities=[ExecuteProcess(cmd=play, output="screen")],
+        handle_once=True,
+    )
     return [
         *large_images(context),
+        RegisterEventHandler(start),
         node,
-        ExecuteProcess(cmd=play, output="screen"),
         *rviz(context, parameters={"use_sim_time": True}),
     ]

@@ -132,3 +132,12 @@ def test_demo_without_a_source_ends_at_once(tmp_path):
     done = demo("--source", "/no/such.mp4", "--out", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == "error: got '/no/such.mp4', which does not exist\n"
+
+
+def test_demo_into_a_file_ends_with_one_line(tmp_path):
+    out = tmp_path / "results"
+    out.write_text("of somebody else")
+    done = demo("--source", "drive", "--out", str(out))
+    assert done.returncode == 1
+    assert done.stderr == f"error: got '{out}', expected a folder that can be written\n"
+    assert out.read_text() == "of somebody else"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from depthlab_ros import inference_worker
 from depthlab_ros.image_codec import ConversionError
 from depthlab_ros.inference_worker import InferenceWorker
 
@@ -181,3 +182,32 @@ def test_stopping_finishes_what_is_under_way_and_drops_what_waits(stages, until)
     stopping.join(30)
     assert stages.published == ["1", "2"]
     assert "late" not in stages.inferred
+
+
+@pytest.mark.parametrize("step", ["infer 1", "publish 1"])
+def test_a_frame_that_hangs_does_not_hold_up_stopping(stages, until, monkeypatch, step):
+    gate = stages.hold(step)
+    stages.worker.put("front", "1")
+    until(lambda: stages.inferred == ["1"] and stages.worker.busy_s > 0.0)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(inference_worker, "STOP_TIMEOUT_S", 0.01)
+        assert not stages.worker.stop()
+    stages.worker.put("front", "late")
+    gate.set()
+    until(lambda: not any(thread.is_alive() for thread in stages.worker._threads))
+    assert stages.inferred == stages.published == ["1"]
+    assert not stages.worker.resume()
+
+
+def test_a_stop_that_was_in_vain_can_be_taken_back(stages, until, monkeypatch):
+    gate = stages.hold("infer 1")
+    stages.worker.put("front", "1")
+    until(lambda: stages.inferred == ["1"])
+    with monkeypatch.context() as impatient:
+        impatient.setattr(inference_worker, "STOP_TIMEOUT_S", 0.01)
+        assert not stages.worker.stop()
+    assert stages.worker.resume()
+    stages.worker.put("front", "2")
+    gate.set()
+    until(lambda: stages.published == ["1", "2"])
+    assert stages.worker.stop()

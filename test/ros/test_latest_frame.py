@@ -83,3 +83,17 @@ def test_consumer_sees_growing_numbers_and_the_last():
     consumer.join(1.0)
     assert taken == sorted(set(taken))
     assert len(taken) + slots.replaced("front") == 10_000
+
+
+def test_closing_can_be_taken_back_until_it_is_told():
+    slots = LatestFrames()
+    slots.close()
+    slots.put("camera", "ignored")
+    assert slots.reopen()
+    slots.put("camera", "taken")
+    assert slots.take() == {"camera": "taken"}
+    slots.close()
+    assert slots.take() == {}
+    assert not slots.reopen()
+    slots.put("camera", "ignored")
+    assert slots.take() == {}

@@ -9,6 +9,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,13 +19,17 @@ import rclpy
 import yaml
 from sensor_msgs.msg import Image
 
+from depthlab_core import CITYSCAPES, build_network, save_checkpoint
+from depthlab_core.model_zoo import LITE0
+from depthlab_ros.child_process import PROFILE_VARIABLES, TRANSPORT_VARIABLES
 from depthlab_ros.node import DepthLabNode
 from depthlab_ros.outputs import OUTPUTS
 from depthlab_ros.parameters import NodeParameters
 from depthlab_ros.player import DEFAULT_FRAME_ID, PlayerParameters
 
 ROOT = Path(__file__).parents[2]
-COMMON = {"model", "device", "params_file", "rviz", "large_images"}
+COMMON = {"model", "device", "params_file", "rviz", "fixed_frame", "large_images"}
+TOPICS = {"image_topic", "camera_info_topic"}
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
 
@@ -39,9 +46,8 @@ def test_launch_file_describes_every_argument(path):
     entities = load(path).entities
     arguments = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
     assert {argument.name for argument in arguments} == {
-        "camera.launch.py": COMMON | {"source", "rate"},
-        "replay.launch.py": COMMON
-        | {"bag", "image_topic", "camera_info_topic", "image_transport", "rate", "loop"},
+        "camera.launch.py": COMMON | TOPICS | {"source", "rate"},
+        "replay.launch.py": COMMON | TOPICS | {"bag", "image_transport", "rate", "loop"},
         "multi_camera.launch.py": COMMON | {"cameras", "sources"},
     }[path.name]
     assert all(argument.description for argument in arguments)
@@ -52,7 +58,7 @@ def test_launch_file_describes_every_argument(path):
     [
         ("camera", {"source": "none"}, ["depthlab_node"]),
         ("camera", {"source": "0", "rate": "5"}, ["camera_player", "depthlab_node"]),
-        ("replay", {"bag": "drive", "image_topic": "/a/b"}, ["depthlab_node", "ros2"]),
+        ("replay", {"bag": "drive", "image_topic": "/a/b"}, ["depthlab_node"]),
         ("multi_camera", {"sources": "0,1"}, ["depthlab_node", "camera_player", "camera_player"]),
         ("multi_camera", {"cameras": "a", "rviz": "true"}, ["depthlab_node", "rviz2"]),
     ],
@@ -62,21 +68,80 @@ def test_launch_file_starts(name, arguments, executables, monkeypatch):
     from launch.actions import SetEnvironmentVariable
     from launch_ros.actions import Node
 
+    def variables(entities):
+        settings = [entity for entity in entities if isinstance(entity, SetEnvironmentVariable)]
+        return [setting.name[0].text for setting in settings]
+
     context, nodes = evaluated(name, arguments)
-    variables = ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]
-    for variable in variables:
+    for variable in TRANSPORT_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     entities = nodes.execute(context)
-    settings = [entity for entity in entities if isinstance(entity, SetEnvironmentVariable)]
-    assert [setting.name[0].text for setting in settings] == variables
-    started = [
-        entity.node_executable if isinstance(entity, Node) else entity.cmd[0][0].text
-        for entity in entities[len(settings) :]
-    ]
+    assert variables(entities) == list(PROFILE_VARIABLES)
+    started = [entity.node_executable for entity in entities if isinstance(entity, Node)]
     assert started == executables
     # What the user has chosen stays.
-    monkeypatch.setenv(variables[0], "mine.xml")
-    assert len(nodes.execute(context)) == len(executables)
+    for variable in TRANSPORT_VARIABLES:
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, "mine")
+            assert variables(nodes.execute(context)) == []
+
+
+DEFAULT = {
+    "image_raw": "/image_raw",
+    "image_raw/compressed": "/image_raw/compressed",
+    "camera_info": "/camera_info",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "topics"),
+    [
+        ("replay", {"bag": "drive"}, DEFAULT),
+        ("replay", {"bag": "drive", "image_transport": "compressed"}, DEFAULT),
+        (
+            "replay",
+            {"bag": "drive", "image_topic": "/front/image/compressed"},
+            {
+                "image_raw": "/front/image",
+                "image_raw/compressed": "/front/image/compressed",
+                "camera_info": "/front/camera_info",
+            },
+        ),
+        # Relative, so that they can be pushed into a namespace.
+        ("camera", {"source": "none"}, {topic: topic for topic in DEFAULT}),
+        (
+            "camera",
+            {"source": "0", "image_topic": "/a/b", "camera_info_topic": "/c"},
+            {
+                "image_raw": "/a/b",
+                "image_raw/compressed": "/a/b/compressed",
+                "camera_info": "/c",
+            },
+        ),
+    ],
+)
+def test_topic_arguments_reach_the_nodes(name, arguments, topics):
+    pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
+    from launch_ros.actions import Node
+
+    context, nodes = evaluated(name, arguments)
+    started = [entity for entity in nodes.execute(context) if isinstance(entity, Node)]
+    assert started
+    for node in started:
+        node._perform_substitutions(context)
+        assert dict(node.expanded_remapping_rules) == topics
+
+
+def test_rviz_is_told_the_fixed_frame():
+    pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
+    from launch.utilities import perform_substitutions
+
+    for arguments, options in (({}, []), ({"fixed_frame": "front"}, ["-f", "front"])):
+        context, nodes = evaluated("camera", {"rviz": "true"} | arguments)
+        rviz = nodes.execute(context)[-1]
+        # Behind the executable, -d and the view.
+        words = [perform_substitutions(context, word) for word in rviz.cmd[3:]]
+        assert words[: words.index("--ros-args")] == options
 
 
 @pytest.mark.parametrize(
@@ -86,18 +151,68 @@ def test_launch_file_starts(name, arguments, executables, monkeypatch):
 def test_the_command_that_plays_a_bag_is_one_that_ros2_bag_takes(tmp_path, arguments, rate, loop):
     pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
     play = pytest.importorskip("ros2bag.verb.play", reason="ros2bag is not installed")
-    from launch.actions import ExecuteProcess
+    from launch.actions import RegisterEventHandler
     from launch.utilities import perform_substitutions
 
     context, nodes = evaluated("replay", {"bag": str(tmp_path)} | arguments)
-    [player] = [entity for entity in nodes.execute(context) if type(entity) is ExecuteProcess]
+    [player] = [
+        entity
+        for handler in nodes.execute(context)
+        if isinstance(handler, RegisterEventHandler)
+        for entity in handler.event_handler.entities
+    ]
     ros2, bag, verb, *options = [perform_substitutions(context, part) for part in player.cmd]
     assert (ros2, bag, verb) == ("ros2", "bag", "play")
     parser = argparse.ArgumentParser()
     play.PlayVerb().add_arguments(parser, "ros2")
     taken = parser.parse_args(options)
     assert Path(getattr(taken, "bag_path", options[0])) == tmp_path
-    assert (taken.clock, taken.rate, taken.loop) == (100.0, rate, loop)
+    assert (taken.clock, taken.delay) == (100.0, 1.0)
+    assert (taken.rate, taken.loop) == (rate, loop)
+
+
+# Includes a launch file and ends with the first process that does.
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription, RegisterEventHandler, Shutdown
+from launch.event_handlers import OnProcessExit
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+path, *arguments = sys.argv[1:]
+included = IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(path),
+    launch_arguments=[argument.split(":=", 1) for argument in arguments],
+)
+end = RegisterEventHandler(OnProcessExit(on_exit=[Shutdown()]))
+service = LaunchService()
+service.include_launch_description(LaunchDescription([end, included]))
+service.run()
+"""
+
+
+def test_a_bag_is_played_once_the_node_is_active(tmp_path):
+    pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
+    checkpoint = tmp_path / "untrained.safetensors"
+    save_checkpoint(checkpoint, build_network("lite0").state_dict(), LITE0, CITYSCAPES, {})
+    # All that is wanted of the command here is to know when it begins.
+    command = tmp_path / "ros2"
+    command.write_text("#!/bin/sh\necho begins: $*\n")
+    command.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCH, ROOT / "launch" / "replay.launch.py"]
+        + ["bag:=my_bag", f"model:={checkpoint}", "device:=cpu"],
+        env=environment | {"ROS_LOG_DIR": str(tmp_path / "log")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "begins: bag play my_bag --clock 100" in done.stdout, done.stdout
+    ready, begins = (done.stdout.find(text) for text in ("waiting for images on", "begins: "))
+    assert 0 <= ready < begins
 
 
 def evaluated(name, arguments):

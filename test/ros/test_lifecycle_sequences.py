@@ -7,6 +7,7 @@ import array
 import itertools
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from sensor_msgs.msg import Image
@@ -123,6 +124,7 @@ def test_shutdown_is_final_from_every_state(ros, until, manage, state):
         manager.request(transition)
     manager.check_state()
     until(lambda: ros.peer.count_subscribers("image_raw") == 0)
+    until(lambda: ros.peer.diagnostics and ros.peer.diagnostics[-1]["message"] == "finalized")
 
 
 def test_a_failure_in_activate_goes_back_to_unconfigured(ros, manage, monkeypatch):
@@ -140,3 +142,42 @@ def test_a_failure_in_activate_goes_back_to_unconfigured(ros, manage, monkeypatc
     for transition in (ACTIVATE, CONFIGURE, ACTIVATE):
         manager.request(transition)
     assert manager.state == "active"
+
+
+@pytest.mark.parametrize(
+    ("override", "transition"),
+    [
+        ("/camera_info.subscription.durability", "activate"),
+        ("/image_raw.subscription.durability", "activate"),  # camera_info is subscribed by then
+        ("/depth/image.publisher.reliability", "configure"),  # segments are offered by then
+    ],
+)
+def test_a_mistyped_override_is_told_and_leaves_nothing_behind(
+    ros, stub, until, capfd, override, transition
+):
+    node = ros.node(stub, start=False, **{f"qos_overrides.{override}": "transient-local"})
+    before = [*node.publishers], [*node.subscriptions]
+    node.start()
+    assert ros.state() == "unconfigured"
+    assert ([*node.publishers], [*node.subscriptions]) == before
+    assert node.cameras == []
+
+    policy = override.rpartition(".")[2]
+    text = f"{transition} failed: Unexpected QoS override for policy `{policy}`: `transient-local`"
+    until(lambda: any(d["message"] == text for d in ros.peer.diagnostics))
+    told = ros.peer.diagnostics[-1]
+    assert (told["level"], told["state"]) == (DiagnosticStatus.ERROR, "unconfigured")
+    [line] = [line for line in capfd.readouterr().err.splitlines() if "failed" in line]
+    assert "[ERROR]" in line
+    assert line.endswith(text)
+
+
+def test_a_failure_is_told_until_a_transition_succeeds(ros, until, manage):
+    _, manager = manage(False, True)
+    manager.request(CONFIGURE)
+    text = "configure failed: the checkpoint is damaged"
+    until(lambda: any(d["message"] == text for d in ros.peer.diagnostics))
+    assert ros.peer.diagnostics[-1]["level"] == DiagnosticStatus.ERROR
+    manager.request(CONFIGURE)
+    until(lambda: ros.peer.diagnostics[-1]["message"] == "inactive")
+    assert ros.peer.diagnostics[-1]["level"] == DiagnosticStatus.OK

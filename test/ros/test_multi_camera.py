@@ -29,9 +29,12 @@ class RemoteCamera:
     def header(self, stamp: int) -> Header:
         return Header(stamp=Time(sec=stamp), frame_id=f"{self.name}_optical")
 
-    def publish_info(self, stamp: int, focal_length: float) -> None:
+    def publish_info(
+        self, stamp: int, focal_length: float, distortion: tuple[float, ...] = ()
+    ) -> None:
         k = [focal_length, 0.0, 31.5, 0.0, focal_length, 23.5, 0.0, 0.0, 1.0]
-        info = CameraInfo(header=self.header(stamp), width=64, height=48, k=k)
+        info = CameraInfo(header=self.header(stamp), width=64, height=48, k=k, d=distortion)
+        info.distortion_model = "plumb_bob"
         self._infos.publish(info)
 
     def publish(self, stamp: int, encoding: str = "rgb8") -> None:
@@ -197,6 +200,23 @@ def test_a_broken_image_costs_its_camera_alone(ros, stub, until, two):
     until(lambda: rear.stamps == [100])
     until(lambda: [camera.health.failed.total for camera in node.cameras] == [1, 0])
     assert front.stamps == [1]
+
+
+def test_what_is_said_of_one_camera_names_it_and_hides_nothing_of_another(
+    ros, stub, until, two, capfd
+):
+    node, front, rear = two(stub)
+    for camera, remote in zip(node.cameras, (front, rear), strict=True):
+        for stamp in (1, 2):
+            remote.publish_info(stamp, 40.0, distortion=(0.1, 0.0, 0.0, 0.0, 0.0))
+            until(lambda c=camera, s=stamp: (at := c.calibrations.find(0)) and at.is_distorted)
+            remote.publish(stamp, encoding="x-ray")
+            until(lambda c=camera, s=stamp: c.health.failed.total == s)
+    lines = capfd.readouterr().err.splitlines()
+    names = ["[depthlab_node.front]:", "[depthlab_node.side/rear]:"]
+    assert [line.split()[2] for line in lines if "the lens is distorted" in line] == names
+    dropped = [line.split()[2] for line in lines if "frame dropped: got encoding" in line]
+    assert sorted(set(dropped)) == names
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import array
 import logging
+import threading
 
 import numpy as np
 import pytest
+from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.parameter import Parameter
@@ -52,7 +54,7 @@ def test_enable_service_switches_and_the_parameter_follows(ros, stub, until, ena
     ros.peer.listen("segments", "markers")
     node = ros.node(stub, focal_length=50.0)
     publish(ros, 1)
-    until(lambda: stamps(ros) == [1])
+    until(lambda: stamps(ros) == [1] and len(ros.peer.received["markers"]) == 1)
 
     answer = enable(False)
     assert (answer.success, answer.message) == (True, "disabled")
@@ -70,6 +72,34 @@ def test_enable_service_switches_and_the_parameter_follows(ros, stub, until, ena
     until(lambda: stamps(ros) == [1, 3])
 
 
+def test_no_marker_of_a_frame_under_way_outlasts_disabling(ros, stub, until, enable):
+    class HeldAtPublishing(type(stub)):
+        """Stops the publishing thread behind its look at ``enable``, before the markers."""
+
+        reached, go_on = threading.Event(), threading.Event()
+
+        @property
+        def labels(self):
+            if threading.current_thread().name == "publishing":
+                self.reached.set()
+                assert self.go_on.wait(300)
+            return stub.labels
+
+    model = HeldAtPublishing()
+    ros.peer.listen("markers")
+    ros.node(model, focal_length=50.0)
+    publish(ros, 1)
+    until(model.reached.is_set)
+    assert enable(False).success
+    received = ros.peer.received["markers"]
+    until(lambda: len(received) == 1)
+    model.go_on.set()
+    until(lambda: len(received) == 3)
+    actions = [[marker.action for marker in msg.markers] for msg in received]
+    assert actions[0] == actions[2] == [Marker.DELETEALL]
+    assert Marker.ADD in actions[1]
+
+
 def test_rate_limit(ros, stub, until, parameter_overrides):
     ros.peer.listen("segments")
     # So rare that no machine is slow enough for a second one.
@@ -85,6 +115,20 @@ def test_rate_limit(ros, stub, until, parameter_overrides):
     publish(ros, 21)
     until(lambda: stamps(ros)[-1:] == [21])
     assert stamps(ros) == [1, 21]
+
+
+def test_the_rate_limit_starts_anew_with_activation(ros, stub, until):
+    ros.peer.listen("segments")
+    node = ros.node(stub, max_rate=0.001)
+    publish(ros, 1)
+    until(lambda: stamps(ros) == [1])
+    assert ros.change_state(Transition.TRANSITION_DEACTIVATE)
+    assert ros.change_state(Transition.TRANSITION_ACTIVATE)
+    ros.connect(node)
+    publish(ros, 2)
+    until(lambda: node.cameras[0].health.received.total == 1)
+    assert node.cameras[0].health.skipped == 0
+    until(lambda: stamps(ros) == [1, 2])
 
 
 def test_classes_and_score_filter_what_is_told(ros, stub, until, parameter_overrides):
@@ -122,7 +166,7 @@ def test_thresholds_reach_the_model_and_go_back_to_its_own(ros, stub, parameter_
     stub.postprocess = own
     node = ros.node(stub, top_k=50)
     assert stub.postprocess == PostprocessConfig(
-        center_threshold=0.3, top_k=50, stuff_area=100, area_size=(512, 1024)
+        center_threshold=0.3, top_k=51, stuff_area=100, area_size=(512, 1024)
     )
     changes = parameter_overrides(center_threshold=0.5, stuff_area=7, top_k=0)
     assert all(result.successful for result in node.set_parameters(changes))

@@ -24,3 +24,21 @@ def test_a_pause_is_not_made_up_for():
     assert gate.admits(100.0, 1.0)
     assert not gate.admits(100.5, 1.0)
     assert gate.admits(101.0, 1.0)
+
+
+def test_a_raised_limit_need_not_wait_for_the_old_period():
+    gate = RateLimit()
+    assert gate.admits(0.0, 0.1)
+    assert not gate.admits(1.0, 0.1)
+    assert not gate.admits(2.0, 10.0)
+    assert gate.admits(2.1, 10.0)
+    assert not gate.admits(2.15, 10.0)
+    assert gate.admits(2.2, 10.0)
+
+
+def test_a_lowered_limit_holds_from_the_next_frame_on():
+    gate = RateLimit()
+    assert gate.admits(0.0, 10.0)
+    assert gate.admits(0.1, 0.5)
+    assert not gate.admits(2.0, 0.5)
+    assert gate.admits(2.1, 0.5)

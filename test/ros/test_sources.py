@@ -16,7 +16,13 @@ from std_msgs.msg import Header
 
 from depthlab_ros.camera_model import CameraModel
 from depthlab_ros.conversions import camera_model_to_msg, image_to_msg, stamp_from_ns
-from depthlab_ros.sources import DEFAULT_RATE, SourceError, is_device, open_source
+from depthlab_ros.sources import (
+    DEFAULT_RATE,
+    SourceError,
+    capture_target,
+    is_device,
+    open_source,
+)
 
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 50_000_000
@@ -223,3 +229,17 @@ def test_device_names():
     assert not is_device("clip0.mp4")
     with pytest.raises(SourceError, match="cannot read the camera device '97'"):
         open_source("97")
+
+
+def test_a_link_to_a_device_is_that_device(tmp_path):
+    by_name = tmp_path / "front_camera"
+    by_name.symlink_to("/dev/null")  # a character device, as cameras are
+    assert is_device(str(by_name))
+    with pytest.raises(SourceError, match=r"cannot read the camera device '.*/front_camera'"):
+        open_source(str(by_name))
+    assert capture_target(str(by_name)) == "/dev/null"
+    by_id = tmp_path / "by-id"
+    by_id.symlink_to("/dev/video97")
+    assert capture_target(str(by_id)) == 97
+    assert capture_target("/dev/video3") == 3
+    assert capture_target("12") == 12

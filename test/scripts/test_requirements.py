@@ -56,11 +56,11 @@ def test_no_name_is_pinned_in_two_places() -> None:
     assert [name for name, count in files.items() if count > 1] == []
 
 
-def imported_modules() -> set[str]:
-    """Return the top-level names that this project's packages import from elsewhere."""
+def imported_modules(*folders: str) -> set[str]:
+    """Return the top-level names that the modules in some folders import from elsewhere."""
     own = {"depthlab_core", "depthlab_ros", "training"}
     names = set()
-    for path in (path for package in own for path in (ROOT / package).rglob("*.py")):
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names.update(alias.name.partition(".")[0] for alias in node.names)
@@ -82,7 +82,8 @@ def test_every_import_is_pinned() -> None:
     }
     distributions = importlib.metadata.packages_distributions()
     # What is not installed is optional, and comes with a ROS installation.
-    imported = (imported_modules() - {"depthlab_msgs"}) & set(distributions)
+    packages = ("depthlab_core", "depthlab_ros", "training")
+    imported = (imported_modules(*packages) - {"depthlab_msgs"}) & set(distributions)
     assert {"numpy", "rclpy", "torch"} <= imported
     assert {
         name
@@ -106,3 +107,26 @@ def test_the_versions_agree() -> None:
         "setup.py": re.search(r'version="(.+)"', (ROOT / "setup.py").read_text()).group(1),
     }
     assert len(set(versions.values())) == 1, versions
+
+
+def test_package_xml_names_the_ros_packages_that_are_used() -> None:
+    package = ElementTree.parse(ROOT / "package.xml")
+    started = {"ros2bag", "ros2launch", "rviz2"}
+    named = {
+        element.text
+        for kind in ("depend", "exec_depend")
+        for element in package.iterfind(kind)
+        if not element.text.startswith("python3-")
+    }
+    imported = imported_modules("depthlab_ros", "launch")
+    # The one package whose module has another name.
+    modules = {name.removesuffix("_py") for name in named}
+    assert started <= named
+    assert modules - started - imported == set()
+
+    def interfaces(names: set[str]) -> set[str]:
+        return {name for name in names if re.fullmatch(r"\w+_(msgs|srvs|interfaces)", name)}
+
+    tested = {element.text for element in package.iterfind("test_depend")}
+    assert interfaces(imported) <= named
+    assert interfaces(imported_modules("test/ros")) <= named | tested
