@@ -80,6 +80,11 @@ def topic_arguments(image_topic: str) -> list[DeclareLaunchArgument]:
             description="Topic of the images; of compressed ones with or without /compressed",
         ),
         DeclareLaunchArgument(
+            "compressed_topic",
+            default_value="",
+            description="Topic of compressed images; empty = image_topic with /compressed",
+        ),
+        DeclareLaunchArgument(
             "camera_info_topic",
             default_value="",
             description="Topic of the CameraInfo; empty = camera_info beside image_topic",
@@ -91,11 +96,18 @@ def topic_remappings(context: LaunchContext) -> list[tuple[str, str]]:
     """Return where the node's inputs come from by the arguments that name topics."""
     image_topic = given(context, "image_topic").removesuffix("/compressed")
     parent, slash, _ = image_topic.rpartition("/")
+    # Beside the images, as image_transport names it.
+    compressed_topic = given(context, "compressed_topic") or f"{image_topic}/compressed"
     return [
         ("image_raw", image_topic),
-        ("image_raw/compressed", f"{image_topic}/compressed"),  # as image_transport names it
+        ("image_raw/compressed", compressed_topic),
         ("camera_info", given(context, "camera_info_topic") or f"{parent}{slash}camera_info"),
     ]
+
+
+def shown_images(topics: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return where RViz finds the images that the node takes by ``topic_remappings``."""
+    return [("/image_raw", dict(topics)["image_raw"])]
 
 
 def large_images(context: LaunchContext) -> list[SetEnvironmentVariable]:

@@ -115,34 +115,34 @@ class NodeParameters(ParameterSet):
     )
     max_rate: float = parameter(
         0.0,
-        "Most images per second and camera to work on; 0 = as many as the model manages.",
+        "Maximum rate in images per second and camera; 0 = as many as the model manages.",
         bounds=(0.0, 1000.0),
         change="always",
     )
     classes: str = parameter(
         "",
-        "Names of the classes whose segments to tell, with commas between them; empty = all. "
+        "Publish only segments of these classes, names with commas between them; empty = all. "
         "The topics semantic, depth and points stay whole.",
         change="always",
     )
     min_score: float = parameter(
-        0.0, "Lowest score of a segment to tell.", bounds=(0.0, 1.0), change="always"
+        0.0, "Minimum score of a published segment.", bounds=(0.0, 1.0), change="always"
     )
     center_threshold: float = parameter(
         float(MODELS_OWN),
-        "Lowest value of the centre heatmap that makes a thing; -1 = the model's own.",
+        "Minimum value of the centre heatmap for a thing; -1 = the model's own.",
         bounds=(MODELS_OWN, 1.0),
         change="always",
     )
     top_k: int = parameter(
         MODELS_OWN,
-        "Most things in an image; 0 = any number, -1 = the model's own.",
+        "Maximum number of things in an image; 0 = unlimited, -1 = the model's own.",
         bounds=(MODELS_OWN, 10_000),
         change="always",
     )
     stuff_area: int = parameter(
         MODELS_OWN,
-        "Fewest pixels of a stuff class, in the image as it comes; -1 = the model's own.",
+        "Minimum area of a stuff class in pixels of the image as it comes; -1 = the model's own.",
         bounds=(MODELS_OWN, 100_000_000),
         change="always",
     )

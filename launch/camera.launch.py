@@ -13,6 +13,7 @@ from depthlab_ros.launching import (
     given,
     large_images,
     rviz,
+    shown_images,
     topic_arguments,
     topic_remappings,
 )
@@ -49,7 +50,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     topics = topic_remappings(context)
     if source == NO_PLAYER:
         node = depthlab_node(context, {}, remappings=topics)
-        return [*large_images(context), node, *rviz(context)]
+        return [*large_images(context), node, *rviz(context, remappings=shown_images(topics))]
     images = dict(topics)["image_raw"]
     player = camera_player(
         context,
@@ -60,7 +61,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     node = depthlab_node(
         context, {}, reliable_images=[f"/{images.removeprefix('/')}"], remappings=topics
     )
-    return [*large_images(context), player, node, *rviz(context)]
+    return [*large_images(context), player, node, *rviz(context, remappings=shown_images(topics))]
 
 
 def _number(name: str, value: str) -> float:

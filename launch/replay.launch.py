@@ -18,6 +18,7 @@ from depthlab_ros.launching import (
     given,
     large_images,
     rviz,
+    shown_images,
     topic_arguments,
     topic_remappings,
 )
@@ -55,16 +56,17 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
     The bag plays once the node is active: what it would show to one that still loads is lost.
     """
+    topics = topic_remappings(context)
     node = depthlab_node(
         context,
         {"use_sim_time": True, "image_transport": given(context, "image_transport")},
-        remappings=topic_remappings(context),
+        remappings=topics,
     )
     play = ["ros2", "bag", "play", given(context, "bag"), "--clock", "100"]
-    # Until its publishers and the node's subscriptions have found each other.
-    play += ["--delay", "1", "--rate", given(context, "rate")]
-    if given(context, "loop") == "true":
-        play.append("--loop")
+    play += ["--rate", given(context, "rate")]
+    # Until its publishers and the node's subscriptions have found each other. A loop would wait
+    # each time, and what its first round lacks comes in the next.
+    play += ["--loop"] if given(context, "loop") == "true" else ["--delay", "1"]
     start = OnStateTransition(
         target_lifecycle_node=node,
         goal_state="active",
@@ -75,5 +77,5 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         *large_images(context),
         RegisterEventHandler(start),
         node,
-        *rviz(context, parameters={"use_sim_time": True}),
+        *rviz(context, parameters={"use_sim_time": True}, remappings=shown_images(topics)),
     ]

@@ -13,7 +13,7 @@ if [ ! -x "$depthlab_venv/bin/python" ] || [ ! -f "$depthlab_root/install/local_
 fi
 
 # ROS's and colcon's own scripts read variables that may be unset.
-depthlab_options=$(set +o)
+depthlab_options=$-
 set +eu
 if [ -n "${ROS_DISTRO:-}" ]; then
   # Container images set ROS_DISTRO without sourcing the rest.
@@ -41,5 +41,6 @@ export VIRTUAL_ENV=$depthlab_venv
 # shellcheck disable=SC1091
 . "$depthlab_root/install/local_setup.bash"
 export PYTHONPATH=$depthlab_root${PYTHONPATH:+:$PYTHONPATH}
-eval "$depthlab_options"
+case $depthlab_options in *e*) set -e ;; esac
+case $depthlab_options in *u*) set -u ;; esac
 unset depthlab_root depthlab_venv depthlab_options depthlab_libraries

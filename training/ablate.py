@@ -124,11 +124,9 @@ def draw_streets(streets: Streets, root: Path, workers: int = 1) -> None:
     parts: tuple[tuple[Split, int], ...] = (("train", streets.train), ("val", streets.val))
     for split, frames in parts:
         # The index lists whole frames alone; an image file may be from an interrupted drawing.
-        listed = {int(name.rsplit("_", 1)[1]) for name in CityscapesWriter(root, split).listed()}
-        drawn = next(number for number in itertools.count() if number not in listed)
-        if drawn < frames:
+        if not CityscapesWriter(root, split).listed_numbers().issuperset(range(frames)):
             command = [sys.executable, "-m", "training.streets.render", "--out", str(root)]
-            command += ["--split", split, "--start", str(drawn), "--frames", str(frames - drawn)]
+            command += ["--split", split, "--frames", str(frames), "--resume"]
             command += ["--size", f"{width}x{height}", "--seed", str(streets.seed)]
             command += ["--workers", str(workers)]
             subprocess.run(command, check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from pathlib import Path
 
 
@@ -54,14 +55,17 @@ def output_file(text: str) -> Path:
         argparse.ArgumentTypeError: If no file can be written there.
     """
     path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"got the folder {text!r}, expected a file")
     try:
+        is_folder = path.is_dir()
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise argparse.ArgumentTypeError(
             f"got {text!r}, expected a file in a folder that can be made ({error.strerror})"
         ) from error
+    if is_folder:
+        raise argparse.ArgumentTypeError(f"got the folder {text!r}, expected a file")
+    if not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a folder that can be written")
     return path
 
 

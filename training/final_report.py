@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from training.board import Board, current_model
 from training.config import DatasetConfig
-from training.datasets.build import build_dataset
+from training.datasets.build import WITHOUT_PARTS, build_dataset
 from training.datasets.sample import DatasetError
 from training.evaluate import evaluate
 from training.report import write_report
@@ -58,8 +58,8 @@ def _whole(config: DatasetConfig, split: str) -> DatasetConfig:
         semantic=True,
         panoptic=True,
         depth=True,
-        # Numbers of frames mean nothing in another part.
-        only=config.only if split == config.split else None,
+        # Numbers of frames mean nothing in another part, if there are parts.
+        only=config.only if split == config.split or config.kind in WITHOUT_PARTS else None,
         repeat_threshold=0.0,
         max_width=None,
         keep_in_memory=False,

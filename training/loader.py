@@ -76,8 +76,11 @@ def build_loader(trainer: Trainer) -> DataLoader[Example]:
 
 def message_of(error: DatasetError) -> str:
     """Return an error's message alone; a worker's comes with the whole traceback before it."""
-    last = str(error).splitlines()[-1]
-    return last.removeprefix(f"{DatasetError.__module__}.{DatasetError.__qualname__}: ")
+    text = str(error)
+    if not text.startswith("Caught DatasetError in DataLoader worker"):
+        return text
+    name = f"{DatasetError.__module__}.{DatasetError.__qualname__}: "
+    return text.rpartition(f"\n{name}")[2].rstrip()
 
 
 def _leave_the_process_group(worker: int) -> None:

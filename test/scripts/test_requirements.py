@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.metadata
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "requirements").glob("*.txt"))
@@ -98,6 +100,26 @@ def test_what_a_ros_installation_brings_is_not_constrained() -> None:
         for line in requirement_lines(ROOT / "requirements/constraints.txt")
     }
     assert names.isdisjoint({"numpy", "opencv-python-headless"})
+
+
+def test_nothing_demands_another_numpy_than_that_of_a_ros_installation() -> None:
+    # Ubuntu 24.04's, which its OpenCV and cv_bridge are built for.
+    python, numpy = {"python_version": "3.12", "python_full_version": "3.12.3"}, "1.26.4"
+    demands = {}
+    for path in FILES:
+        if path.stem == "ros-jazzy-wheels":
+            continue
+        for line in requirement_lines(path):
+            name = PIN.fullmatch(line).group(1)
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                demands[name] = importlib.metadata.requires(name) or []
+    assert "ml-dtypes" in demands
+    for name, lines in demands.items():
+        for needed in map(Requirement, lines):
+            if needed.name == "numpy" and (
+                needed.marker is None or needed.marker.evaluate({**python, "extra": ""})
+            ):
+                assert numpy in needed.specifier, name
 
 
 def test_the_versions_agree() -> None:

@@ -58,3 +58,8 @@ def test_output_files_that_cannot_be_written_are_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(argparse.ArgumentTypeError, match=r"a\.json', expected a file"):
         output_file(str(tmp_path / "file" / "a.json"))
+    with pytest.raises(argparse.ArgumentTypeError, match="File name too long"):
+        output_file(str(tmp_path / ("a" * 300) / "a.json"))
+    # For everybody, even for root.
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a file in a folder that can"):
+        output_file("/proc/none/a.json")

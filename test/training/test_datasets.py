@@ -182,6 +182,15 @@ def test_damaged_lidar_depth_is_named(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(DatasetError, match=r"a\.npz is damaged"):
         LidarFrames(tmp_path)[0]
+    # In the middle of what is compressed, behind the names.
+    np.savez_compressed(tmp_path / "a.npz", depth=np.random.default_rng(0).random((40, 60)))
+    packed = bytearray((tmp_path / "a.npz").read_bytes())
+    for start in range(100, len(packed) - 300, 500):
+        spoilt = packed.copy()
+        spoilt[start : start + 8] = bytes(8)
+        (tmp_path / "a.npz").write_bytes(spoilt)
+        with pytest.raises(DatasetError, match=r"a\.npz is damaged"):
+            LidarFrames(tmp_path)[0]
     np.savez(tmp_path / "a.npz", distance=np.ones((4, 6)))
     with pytest.raises(DatasetError, match=r"a\.npz is damaged \(KeyError"):
         LidarFrames(tmp_path)[0]

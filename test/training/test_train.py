@@ -13,6 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -25,6 +27,8 @@ from training.collective import Collective
 from training.config import ConfigError, TrainConfig
 from training.config_file import config_from_dict
 from training.datasets.cityscapes_layout import CityscapesLayout
+from training.datasets.sample import DatasetError
+from training.loader import message_of
 from training.run_state import FILE_NAME, RunStateError, changed_entries
 from training.train import LossNotFiniteError, main, own_device, train
 
@@ -370,11 +374,39 @@ def test_the_report_is_about_each_whole_frame_once(tmp_path, cityscapes_root, mo
     monkeypatch.setattr(final_report, "build_dataset", noted)
     raw = small_config(tmp_path, iterations=1, report_frames=50, report_split="train")
     reduced = {"repeat_threshold": 1.0, "max_width": 64}
-    raw["datasets"] = {"town": {"kind": "cityscapes", "root": str(cityscapes_root), **reduced}}
+    raw["datasets"] = {
+        "town": {"kind": "cityscapes", "root": str(cityscapes_root), **reduced},
+        "real": {
+            "kind": "lidar",
+            "root": str(write_lidar_frames(tmp_path / "real", 3)),
+            "split": "val",
+            "only": [0, 2],
+            "weight": 0,
+            "validate": True,
+        },
+    }
     train(config_from_dict(raw), CPU)
     plain = CityscapesLayout(cityscapes_root, "train")
     assert len(opened[0]) == len(plain)
     assert opened[0][0].image.shape == plain[0].image.shape
+    # A dataset without parts: its frames are those that were named.
+    assert [frame.name for frame in (opened[1][0], opened[1][1])] == ["0", "2"]
+
+
+def write_lidar_frames(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    frames = []
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number}.png"), np.zeros((64, 96, 3), np.uint8))
+        np.savez(folder / f"{number}.npz", depth=np.ones((64, 96), np.float32))
+        names = {"image": f"{number}.png", "depth": f"{number}.npz"}
+        frames.append({**names, "K": [50.0, 50.0, 48.0, 32.0]})
+    (folder / "index.json").write_text(json.dumps(frames))
+    return folder
+
+
+def test_only_the_traceback_of_a_worker_is_cut_off():
+    assert message_of(DatasetError("two\nlines")) == "two\nlines"
 
 
 def test_changed_entries_are_listed_by_path(tmp_path):

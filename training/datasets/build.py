@@ -28,6 +28,9 @@ _FULLY_LABELLED = {
 }
 """Those with panoptic labels and depth, either of which may be left out."""
 
+WITHOUT_PARTS = ("footage", "lidar")
+"""Those that are the same for every ``split``."""
+
 
 def build_dataset(name: str, config: DatasetConfig) -> SampleDataset:
     """Open the dataset ``name``.

@@ -8,8 +8,9 @@ cy]}``; the npz holds ``depth``, metres along Z, 0 = no measurement.
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -49,7 +50,15 @@ class LidarFrames:
         try:
             with np.load(depth_path) as arrays:
                 depth = arrays["depth"].astype(np.float32)
-        except (EOFError, KeyError, OSError, TypeError, ValueError, BadZipFile) as error:
+        except (
+            EOFError,
+            KeyError,
+            OSError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise DatasetError(
                 f"{_NAME}: {depth_path} is damaged ({error!r}). {_REMEDY}"
             ) from error

@@ -10,7 +10,7 @@ import argparse
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from itertools import islice
@@ -58,6 +58,14 @@ def _ranges(frames: int, start: int, whole: int) -> Iterator[tuple[int, int]]:
         index = last
 
 
+def _without(drawn: set[int], spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield from the first to the last frame that is missing of each range that is not whole."""
+    for first, last in spans:
+        missing = [number for number in range(first, last) if number not in drawn]
+        if missing:
+            yield missing[0], missing[-1] + 1
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,6 +91,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--main-street", choices=tuple(ROADS), help="kind of the towns; default: all of these"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave out what an interrupted run with the same options has drawn",
+    )
     parser.add_argument("--workers", type=positive_int, default=1)
     options = parser.parse_args(arguments)
     heights = None if options.camera_height is None else tuple(options.camera_height)
@@ -92,6 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--camera-height: {error}")
     if options.drive_length and options.mount not in (None, "car"):
         parser.error(f"--mount: got {options.mount}, expected car: drives are those of cars")
+    if options.drive_length and options.resume:
+        parser.error("--resume: got --drive-length, expected single frames")
     # One rasteriser thread each: workers share the cores among themselves.
     os.environ.setdefault("LP_NUM_THREADS", "0")
     width, height = options.size
@@ -106,10 +121,14 @@ def main(arguments: list[str] | None = None) -> int:
         main_street=options.main_street,
     )
     writer = CityscapesWriter(options.out, options.split)
-    entries: list[PanopticEntry] = []
     length = options.drive_length
     render = partial(render_drive, length=length) if length else render_range
-    spans = _ranges(options.frames, options.start, length or FRAMES_PER_TOWN)
+    spans = list(_ranges(options.frames, options.start, length or FRAMES_PER_TOWN))
+    if options.resume:
+        drawn = writer.listed_numbers()
+        spans = list(_without(drawn, spans))
+    done = options.frames - sum(last - first for first, last in spans)
+    entries: list[PanopticEntry] = []
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(options.workers, mp_context=context) as executor:
@@ -119,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
             ]
             for job in as_completed(jobs):
                 entries += job.result()
-                print(f"{len(entries)} of {options.frames} frames", flush=True)
+                print(f"{done + len(entries)} of {options.frames} frames", flush=True)
                 writer.finish(entries)
     except RendererError as error:
         print(error, file=sys.stderr)

@@ -123,6 +123,10 @@ class CityscapesWriter:
             return set()
         return {image["id"] for image in json.loads(self._index.read_text())["images"]}
 
+    def listed_numbers(self) -> set[int]:
+        """Return the numbers of these frames."""
+        return {int(name.rsplit("_", 1)[1]) for name in self.listed()}
+
     def finish(self, entries: list[PanopticEntry]) -> None:
         """Write the index of all panoptic annotations; what it already lists is kept."""
         images: dict[str, dict[str, Any]] = {}
