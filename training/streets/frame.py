@@ -20,7 +20,8 @@ class StreetFrame:
         panoptic: ``(H, W)`` int32, ``category_id * 1000 + instance_id`` (stuff: instance 0),
             -1 = ignore. An instance keeps its number over the frames of a sequence. Things of
             fewer pixels than ``smallest_instance`` says share instance 0: crowds.
-        depth: ``(H, W)`` float32 metres along the optical axis; 0 = none (sky, ego vehicle).
+        depth: ``(H, W)`` float32 metres along the optical axis; 0 = none (sky, ego
+            vehicle, clear gaps of fences, wheels and bare crowns).
         intrinsics: K, ``(3, 3)`` pixels.
         world_from_camera: Pose of the optical frame, ``(4, 4)`` metres.
         velocities: World velocity ``(3,)`` in m/s of each visible panoptic thing id.

@@ -119,9 +119,10 @@ def test_own_hood_is_ignored_and_has_no_depth(renderer, noon):
     assert (raw.depth[own] == 0).all()
 
 
-def test_gaps_of_a_veil_are_labelled_but_show_what_is_behind():
+@pytest.mark.parametrize(("opacity", "has_depth"), [(8, False), (40, False), (70, True)])
+def test_gaps_of_a_veil_are_labelled_but_show_what_is_behind(opacity, has_depth):
     atlas = np.full((LAYERS, 8, 8, 4), 255, np.uint8)
-    atlas[5, ..., :3], atlas[5, ..., 3] = 0, 8
+    atlas[5, ..., :3], atlas[5, ..., 3] = 0, opacity
     veiled = Renderer(WIDTH, HEIGHT)
     veiled.load_atlas(atlas)
     noon = light(Conditions("clear", 0.3, 0.9, 0.0, 5000.0), np.random.default_rng(0))
@@ -134,8 +135,13 @@ def test_gaps_of_a_veil_are_labelled_but_show_what_is_behind():
     scene.add("fence", fence)
     raw = veiled.render(scene, camera(), noon)
     assert (raw.semantic == SemanticClass.FENCE).all()
-    np.testing.assert_allclose(raw.depth, raw.depth[40, 80], rtol=0.15)
-    np.testing.assert_allclose(raw.radiance, bare.radiance, rtol=0.06, atol=0.02)
+    if has_depth:
+        np.testing.assert_allclose(raw.depth, raw.depth[40, 80], rtol=0.15)
+        assert raw.depth[40, 80] == pytest.approx(5, rel=0.1)
+    else:
+        assert (raw.depth == 0).all()
+    seen_through = bare.radiance * (1 - opacity / 255)
+    np.testing.assert_allclose(raw.radiance, seen_through, rtol=0.03, atol=0.01)
 
 
 def test_antialiasing_keeps_a_constant_and_centres_on_the_first_sample():

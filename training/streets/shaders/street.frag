@@ -145,6 +145,8 @@ void main() {
     color = mix(fog_color, color, exp(-fog_density * distance_to_eye));
     radiance = vec4(color, alpha);
     label = semantic | (identity << 8);
-    // The own vehicle (ignored, 255) stands in nobody's depth map.
-    depth = vec4(semantic == 255u && identity == 65535u ? 0.0 : 1.0 / gl_FragCoord.w, 0.0, 0.0, 1.0);
+    // The own vehicle (ignored, 255) stands in nobody's depth map, and where a veil is all but clear
+    // its pixel shows what is behind: labelled as the veil, as annotators do, but at no one distance.
+    bool has_depth = (semantic != 255u || identity != 65535u) && alpha >= 0.2;
+    depth = vec4(has_depth ? 1.0 / gl_FragCoord.w : 0.0, 0.0, 0.0, 1.0);
 }
