@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 import gc
 import threading
 import time
@@ -14,6 +15,7 @@ import domain_coordinator
 import numpy as np
 import pytest
 import rclpy
+from builtin_interfaces.msg import Time
 from depthlab_msgs.msg import SegmentArray
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
@@ -24,6 +26,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from depthlab_core import CITYSCAPES, Prediction, Segment
@@ -163,6 +166,22 @@ class Peer(Node):
         self.listeners: dict[str, Any] = {}
         self.change_state = self.create_client(ChangeState, "depthlab_node/change_state")
         self.get_state = self.create_client(GetState, "depthlab_node/get_state")
+
+    @staticmethod
+    def image(number: int, height: int = 48, width: int = 64, encoding: str = "rgb8") -> Image:
+        """Return an image whose stamp and pixels are ``number``."""
+        msg = Image(height=height, width=width, encoding=encoding, step=width * 3)
+        msg.header = Header(frame_id="camera", stamp=Time(sec=number))
+        msg.data = array.array("B", np.full((height, width, 3), number, np.uint8).tobytes())
+        return msg
+
+    def send(self, number: int, *form: Any, **more: Any) -> None:
+        """Publish ``image(number, ...)``."""
+        self.image_pub.publish(self.image(number, *form, **more))
+
+    def stamps(self) -> list[int]:
+        """Return the numbers of the images that segments have come of."""
+        return [msg.header.stamp.sec for msg in self.received["segments"]]
 
     def listen(self, *names: str) -> None:
         for name in names or OUTPUTS:

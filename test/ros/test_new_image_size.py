@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import array
 import threading
 
-import numpy as np
 import pytest
-from sensor_msgs.msg import Image
 
 from depthlab_core import CITYSCAPES, DepthLab, build_network, save_checkpoint
 from depthlab_core.model_zoo import MODELS
@@ -39,18 +36,6 @@ def compiling(monkeypatch) -> tuple[threading.Event, threading.Event]:
     gate.set()
 
 
-def image_msg(number: int, height: int, width: int) -> Image:
-    image = np.full((height, width, 3), number, np.uint8)
-    msg = Image(height=height, width=width, encoding="rgb8", step=width * 3)
-    msg.header.stamp.sec = number
-    msg.data = array.array("B", image.tobytes())
-    return msg
-
-
-def stamps(ros) -> list[int]:
-    return [msg.header.stamp.sec for msg in ros.peer.received["segments"]]
-
-
 def test_the_newest_frame_wins_while_a_new_size_is_compiled(
     ros, until, load_model, compiling, capfd
 ):
@@ -60,18 +45,18 @@ def test_the_newest_frame_wins_while_a_new_size_is_compiled(
     [camera] = node.cameras
     capfd.readouterr()
     begun.clear()
-    ros.peer.image_pub.publish(image_msg(1, 48, 96))
-    until(lambda: stamps(ros) == [1])
+    ros.peer.send(1, 48, 96)
+    until(lambda: ros.peer.stamps() == [1])
     assert not begun.is_set()
 
     gate.clear()
-    ros.peer.image_pub.publish(image_msg(2, 64, 64))
+    ros.peer.send(2, 64, 64)
     until(begun.is_set)
     for number in range(3, 10):
-        ros.peer.image_pub.publish(image_msg(number, 64, 64))
+        ros.peer.send(number, 64, 64)
     until(lambda: camera.newest_stamp_ns == 9 * 10**9)
     gate.set()
-    until(lambda: stamps(ros) == [1, 2, 9])
+    until(lambda: ros.peer.stamps() == [1, 2, 9])
     sizes = [(msg.height, msg.width) for msg in ros.peer.received["segments"]]
     assert sizes == [(48, 96), (64, 64), (64, 64)]
     [line] = [text for text in capfd.readouterr().err.splitlines() if "compiling" in text]

@@ -32,10 +32,6 @@ def publish(ros, number: int) -> None:
     ros.peer.image_pub.publish(msg)
 
 
-def stamps(ros) -> list[int]:
-    return [msg.header.stamp.sec for msg in ros.peer.received["segments"]]
-
-
 @pytest.fixture
 def enable(ros, until):
     client = ros.peer.create_client(SetBool, "depthlab_node/enable")
@@ -54,7 +50,7 @@ def test_enable_service_switches_and_the_parameter_follows(ros, stub, until, ena
     ros.peer.listen("segments", "markers")
     node = ros.node(stub, focal_length=50.0)
     publish(ros, 1)
-    until(lambda: stamps(ros) == [1] and len(ros.peer.received["markers"]) == 1)
+    until(lambda: ros.peer.stamps() == [1] and len(ros.peer.received["markers"]) == 1)
 
     answer = enable(False)
     assert (answer.success, answer.message) == (True, "disabled")
@@ -69,7 +65,7 @@ def test_enable_service_switches_and_the_parameter_follows(ros, stub, until, ena
     answer = enable(True)
     assert (answer.success, answer.message) == (True, "enabled")
     publish(ros, 3)
-    until(lambda: stamps(ros) == [1, 3])
+    until(lambda: ros.peer.stamps() == [1, 3])
 
 
 def test_no_marker_of_a_frame_under_way_outlasts_disabling(ros, stub, until, enable):
@@ -113,22 +109,22 @@ def test_rate_limit(ros, stub, until, parameter_overrides):
 
     assert node.set_parameters(parameter_overrides(max_rate=0.0))[0].successful
     publish(ros, 21)
-    until(lambda: stamps(ros)[-1:] == [21])
-    assert stamps(ros) == [1, 21]
+    until(lambda: ros.peer.stamps()[-1:] == [21])
+    assert ros.peer.stamps() == [1, 21]
 
 
 def test_the_rate_limit_starts_anew_with_activation(ros, stub, until):
     ros.peer.listen("segments")
     node = ros.node(stub, max_rate=0.001)
     publish(ros, 1)
-    until(lambda: stamps(ros) == [1])
+    until(lambda: ros.peer.stamps() == [1])
     assert ros.change_state(Transition.TRANSITION_DEACTIVATE)
     assert ros.change_state(Transition.TRANSITION_ACTIVATE)
     ros.connect(node)
     publish(ros, 2)
     until(lambda: node.cameras[0].health.received.total == 1)
     assert node.cameras[0].health.skipped == 0
-    until(lambda: stamps(ros) == [1, 2])
+    until(lambda: ros.peer.stamps() == [1, 2])
 
 
 def test_classes_and_score_filter_what_is_told(ros, stub, until, parameter_overrides):
