@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -84,3 +86,38 @@ def camvid_root(tmp_path: Path) -> Path:
     cv2.imwrite(str(root / "train" / "frame.jpg"), image)
     cv2.imwrite(str(root / "train" / "frame_label.png"), label)
     return root
+
+
+@pytest.fixture
+def small_config() -> Callable[..., dict[str, Any]]:
+    """Return what makes the configuration of a run of a few small steps."""
+    return _small_config
+
+
+def _small_config(output: Path, **loop: Any) -> dict[str, Any]:
+    return {
+        "output": str(output),
+        "model": {"name": "lite0"},
+        "datasets": {
+            "streets": {
+                "kind": "streets",
+                "frames": 3,
+                "size": [64, 128],
+                "keep_in_memory": True,
+            }
+        },
+        "augment": {"crop": [64, 96], "scale": [0.9, 1.1]},
+        "targets": {"sigma": 2},
+        "loss": {"depth_loss": "silog_relative", "depth_gradient": 0.2},
+        "optimizer": {"name": "adamw", "lr": 0.001, "warmup_iterations": 2, "clip_norm": 10.0},
+        "loop": {
+            "iterations": 4,
+            "batch_size": 2,
+            "workers": 0,
+            "threads": 1,
+            "ema_decay": 0.5,
+            "log_every": 1,
+            "report_frames": 0,
+            **loop,
+        },
+    }
