@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 import yaml
@@ -16,7 +14,6 @@ from training.loader import message_of
 from training.run_state import FILE_NAME, RunStateError
 from training.train import main, train
 
-ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
 

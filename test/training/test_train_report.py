@@ -16,7 +16,6 @@ from training.config_file import config_from_dict
 from training.datasets.cityscapes_layout import CityscapesLayout
 from training.train import train
 
-ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
 
