@@ -9,8 +9,9 @@ import moderngl
 import numpy as np
 import numpy.typing as npt
 
+from training.streets import textures
 from training.streets.camera import Camera
-from training.streets.culling import Copies, Placed, in_view, may_shade
+from training.streets.culling import Copies, Placed, in_view
 from training.streets.gpu import (
     KINDS,
     SOLID_KINDS,
@@ -24,15 +25,14 @@ from training.streets.gpu import (
 )
 from training.streets.mesh import FloatArray
 from training.streets.scene import Lighting, Scene
+from training.streets.shadows import ShadowMap
+from training.streets.sky import Sky
 
 NEAR, FAR = 0.15, 1600.0
-SHADOW_SIZE = 1024
-SHADOW_REACH = 45.0  # half the edge of the shadow map, metres
 SHADE_REACH = 70.0
-_DIMMEST_SUN = 0.12  # weaker sunlight casts no visible shadow
 _LARGE = 0.06  # share of the image's width from which on a thing is drawn into the depth first
-_LONGEST_SHADOW = 320.0  # through the whole shadow map, metres
 _LAMPS = 8
+_ATLAS, _SKY, _SHADOWS = 0, 1, 2  # texture units
 # Which channels of the three targets are written; the library's stub knows of one target only.
 _ALL_COLORS: Any = ((True,) * 4,) * 3
 _NO_COLORS: Any = ((False,) * 4,) * 3
@@ -78,20 +78,13 @@ class Renderer:
             context.texture(size, 1, dtype="f4"),
         ]
         self._frame = context.framebuffer(self._targets, context.depth_renderbuffer(size))
-        self._shadow = context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
-        self._shadow.compare_func = "<="
-        self._shadow.repeat_x = self._shadow.repeat_y = False
-        self._shadow_frame = context.framebuffer(depth_attachment=self._shadow)
         kinds = (*KINDS, "dry_ground")
         self._street = {kind: street_program(context, "street", kind) for kind in kinds}
-        self._shadow_program = street_program(context, "shadow")
         self._solid = street_program(context, "solid")
         self._shade = load_program(context, "shade")
-        self._sky = load_program(context, "sky")
-        self._sky_vertices = context.vertex_array(self._sky, [])
+        self._shadows = ShadowMap(context, self._solid)
+        self._sky = Sky(context, _SKY)
         self._atlas: moderngl.TextureArray | None = None
-        self._sky_texture: moderngl.Texture | None = None
-        self._sky_pixels: npt.NDArray[np.float32] | None = None
         self._drawables: dict[str, Drawable] = {}
         self._radii: dict[str, float] = {}
 
@@ -128,10 +121,18 @@ class Renderer:
             message = "load_atlas first"
             raise RuntimeError(message)
         context = self._context
-        self._atlas.use(0)
-        self._use_sky(lighting.sky)
+        self._atlas.use(_ATLAS)
+        self._sky.use(lighting.sky)
         copies = Copies.of(scene.placements, self._radii_of(scene))
-        shadow_from_world = self._draw_shadows(scene, copies, camera, lighting)
+        shadow_from_world = self._shadows.draw(
+            scene,
+            copies,
+            camera,
+            lighting,
+            drawable=lambda name: self._drawable(scene, name),
+            atlas_unit=_ATLAS,
+            unit=_SHADOWS,
+        )
         projection = camera.clip_from_camera(self.supersample, NEAR, FAR)
         clip_from_world = projection @ camera.camera_from_world
         self._frame.use()
@@ -151,7 +152,7 @@ class Renderer:
                 draw(context, street, drawable, kind, kept)
             if kind == "ground":
                 self._draw_shades(scene, camera, clip_from_world)
-        self._draw_sky(camera, lighting)
+        self._sky.draw(camera, lighting, projection)
         # Veils (twigs, fences, spokes) blend into what is behind them, so they come last, far
         # ones first; only the radiance blends: the label and the depth have alpha 1 or none.
         context.enable(moderngl.BLEND)
@@ -186,34 +187,6 @@ class Renderer:
         visible.sort(key=lambda item: item[0])
         return [item[1:] for item in visible]
 
-    def _draw_shadows(
-        self, scene: Scene, copies: Copies, camera: Camera, lighting: Lighting
-    ) -> FloatArray:
-        """Draw the shadow map; returns the matrix from the world to its texture."""
-        forward = camera.world_from_camera[:3, 2]
-        focus = camera.position + forward * [1, 1, 0] * SHADOW_REACH * 0.75
-        clip_from_world = sun_view(focus, lighting.sun_direction)
-        self._shadow_frame.use()
-        self._shadow_frame.clear(depth=1.0)
-        if float(np.max(lighting.sun_color)) > _DIMMEST_SUN:
-            self._context.enable(moderngl.DEPTH_TEST)
-            set_uniform(self._shadow_program.program, "atlas", 0)
-            for street in (self._solid, self._shadow_program):
-                set_uniform(street.program, "clip_from_world", clip_from_world)
-            casts = may_shade(copies, camera, lighting.sun_direction, _LONGEST_SHADOW)
-            casts &= copies.distance(focus) < SHADOW_REACH * 1.6 + copies.radii
-            for name, kept in copies.by_name(casts):
-                if name in scene.casts_no_shadow:
-                    continue
-                drawable, placed = self._drawable(scene, name), copies.placed[kept]
-                draw(self._context, self._solid, drawable, "solid", placed)
-                for kind in ("foliage", "veil"):
-                    draw(self._context, self._shadow_program, drawable, kind, placed)
-        self._shadow.use(2)
-        unit_from_clip = np.diag([0.5, 0.5, 0.5, 1.0])
-        unit_from_clip[:3, 3] = 0.5
-        return np.asarray(unit_from_clip @ clip_from_world)
-
     def _draw_shades(self, scene: Scene, camera: Camera, clip_from_world: FloatArray) -> None:
         """Darken the ground below things; labels and depth stay as they are."""
         if not scene.shades:
@@ -239,34 +212,6 @@ class Renderer:
         array.release()
         instances.release()
 
-    def _use_sky(self, sky: npt.NDArray[np.float32]) -> None:
-        """Bind a sky; the frames of a drive share one."""
-        if self._sky_texture is None or self._sky_pixels is not sky:
-            if self._sky_texture is not None:
-                self._sky_texture.release()
-            height, width = sky.shape[:2]
-            pixels = np.ascontiguousarray(sky, np.float32).tobytes()
-            self._sky_texture = self._context.texture((width, height), 3, pixels, dtype="f4")
-            self._sky_texture.build_mipmaps()
-            self._sky_pixels = sky
-        self._sky_texture.use(1)
-
-    def _draw_sky(self, camera: Camera, lighting: Lighting) -> None:
-        """Fill what nothing else has covered."""
-        projection = camera.clip_from_camera(self.supersample, NEAR, FAR)
-        # The ray through a clip-space point (x, y): undo the projection at depth 1.
-        camera_from_clip = np.zeros((4, 4))
-        camera_from_clip[:2, :2] = np.diag(1 / np.diag(projection)[:2])
-        camera_from_clip[:2, 3] = -projection[:2, 2] / np.diag(projection)[:2]
-        camera_from_clip[2, 3] = 1.0
-        rotation = np.eye(4)
-        rotation[:3, :3] = camera.world_from_camera[:3, :3]
-        set_uniform(self._sky, "sky", 1)
-        set_uniform(self._sky, "ray_from_clip", rotation @ camera_from_clip)
-        set_uniform(self._sky, "fog_color", np.asarray(lighting.fog_color))
-        set_uniform(self._sky, "fog_amount", float(1 - np.exp(-lighting.fog_density * 400)))
-        self._sky_vertices.render(moderngl.TRIANGLES, vertices=3)
-
     def _set_uniforms(
         self,
         program: moderngl.Program,
@@ -275,8 +220,9 @@ class Renderer:
         clip_from_world: FloatArray,
         shadow_from_world: FloatArray,
     ) -> None:
-        for name, unit in (("atlas", 0), ("sky", 1), ("shadow_map", 2), ("noise_layer", 1)):
+        for name, unit in (("atlas", _ATLAS), ("sky", _SKY), ("shadow_map", _SHADOWS)):
             set_uniform(program, name, unit)
+        set_uniform(program, "noise_layer", textures.NOISE)
         set_uniform(program, "clip_from_world", clip_from_world)
         set_uniform(program, "shadow_from_world", shadow_from_world)
         set_uniform(program, "eye", camera.position)
@@ -321,17 +267,3 @@ def antialiased(radiance: npt.NDArray[np.float32], step: int) -> npt.NDArray[np.
     tent /= tent.sum()
     smooth = cv2.sepFilter2D(bounded, -1, tent, tent, borderType=cv2.BORDER_REFLECT)
     return np.ascontiguousarray(smooth[::step, ::step], np.float32)
-
-
-def sun_view(focus: FloatArray, sun_direction: FloatArray) -> FloatArray:
-    """Return the orthographic ``(4, 4)`` clip-from-world matrix of the sun."""
-    toward = np.asarray(sun_direction, float)
-    side = np.cross([0.0, 0.0, 1.0], toward)
-    side = side / max(float(np.linalg.norm(side)), 1e-6)
-    rotation = np.stack([side, np.cross(toward, side), -toward])
-    # Whole texels only, or shadows would crawl over a moving sequence.
-    texel = 2 * SHADOW_REACH / SHADOW_SIZE
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation
-    matrix[:3, 3] = -np.round(rotation @ focus / texel) * texel
-    return np.asarray(np.diag([1 / SHADOW_REACH, 1 / SHADOW_REACH, 1 / 160.0, 1.0]) @ matrix)
