@@ -82,7 +82,7 @@ class Renderer:
         self._street = {kind: street_program(context, "street", kind) for kind in kinds}
         self._solid = street_program(context, "solid")
         self._shade = load_program(context, "shade")
-        self._shadows = ShadowMap(context, self._solid)
+        self._shadows = ShadowMap(context, self._solid, unit=_SHADOWS, atlas_unit=_ATLAS)
         self._sky = Sky(context, _SKY)
         self._atlas: moderngl.TextureArray | None = None
         self._drawables: dict[str, Drawable] = {}
@@ -125,13 +125,7 @@ class Renderer:
         self._sky.use(lighting.sky)
         copies = Copies.of(scene.placements, self._radii_of(scene))
         shadow_from_world = self._shadows.draw(
-            scene,
-            copies,
-            camera,
-            lighting,
-            drawable=lambda name: self._drawable(scene, name),
-            atlas_unit=_ATLAS,
-            unit=_SHADOWS,
+            scene, copies, camera, lighting, lambda name: self._drawable(scene, name)
         )
         projection = camera.clip_from_camera(self.supersample, NEAR, FAR)
         clip_from_world = projection @ camera.camera_from_world

@@ -24,10 +24,15 @@ class ShadowMap:
     Args:
         context: Where it is drawn.
         solid: The program that draws depth alone; shared with the camera's view.
+        unit: Texture unit that it is bound to.
+        atlas_unit: That of the textures, for their holes.
     """
 
-    def __init__(self, context: moderngl.Context, solid: StreetProgram) -> None:
+    def __init__(
+        self, context: moderngl.Context, solid: StreetProgram, *, unit: int, atlas_unit: int
+    ) -> None:
         self._context, self._solid = context, solid
+        self._unit, self._atlas_unit = unit, atlas_unit
         self._texture = context.depth_texture((SIZE, SIZE))
         self._texture.compare_func = "<="
         self._texture.repeat_x = self._texture.repeat_y = False
@@ -41,10 +46,7 @@ class ShadowMap:
         copies: Copies,
         camera: Camera,
         lighting: Lighting,
-        *,
         drawable: Callable[[str], Drawable],
-        atlas_unit: int,
-        unit: int,
     ) -> FloatArray:
         """Draw what may cast a shadow into the view, and bind the map.
 
@@ -54,8 +56,6 @@ class ShadowMap:
             camera: Whose view matters.
             lighting: The sun.
             drawable: Gives a mesh's buffers by its name.
-            atlas_unit: Texture unit of the textures with their holes.
-            unit: Texture unit that the map is bound to.
 
         Returns:
             Matrix from the world to the map, ``(4, 4)``.
@@ -67,7 +67,7 @@ class ShadowMap:
         self._frame.clear(depth=1.0)
         if float(np.max(lighting.sun_color)) > _DIMMEST_SUN:
             self._context.enable(moderngl.DEPTH_TEST)
-            set_uniform(self._pierced.program, "atlas", atlas_unit)
+            set_uniform(self._pierced.program, "atlas", self._atlas_unit)
             for street in (self._solid, self._pierced):
                 set_uniform(street.program, "clip_from_world", clip_from_world)
             casts = may_shade(copies, camera, lighting.sun_direction, _LONGEST_SHADOW)
@@ -79,7 +79,7 @@ class ShadowMap:
                 draw(self._context, self._solid, mesh, "solid", placed)
                 for kind in ("foliage", "veil"):
                     draw(self._context, self._pierced, mesh, kind, placed)
-        self._texture.use(unit)
+        self._texture.use(self._unit)
         unit_from_clip = np.diag([0.5, 0.5, 0.5, 1.0])
         unit_from_clip[:3, 3] = 0.5
         return np.asarray(unit_from_clip @ clip_from_world)
