@@ -109,8 +109,24 @@ def _head(config: DecoderConfig) -> nn.Module:
     )
 
 
+class Predictor(nn.Conv2d):
+    """The last 1×1 convolution of a head, in float32 under autocast, too.
+
+    Half precision leaves its *output* too coarse: in bfloat16 the steps of log depth are 1.6 to
+    3.1 % from 7 to 120 m, and those of offsets a quarter to half a pixel of the grid from 32 on.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: D102  (torch's name)
+        kind = input.device.type
+        # Without autocast nothing is added to what exporters see.
+        if not torch.is_autocast_enabled(kind):
+            return super().forward(input)
+        with torch.autocast(kind, enabled=False):
+            return super().forward(input.float())
+
+
 def _predictor(config: DecoderConfig, out_channels: int) -> nn.Conv2d:
-    predictor = nn.Conv2d(config.head_channels, out_channels, kernel_size=1)
+    predictor = Predictor(config.head_channels, out_channels, kernel_size=1)
     nn.init.normal_(predictor.weight, std=0.001)
     nn.init.zeros_(predictor.bias)  # type: ignore[arg-type]
     return predictor

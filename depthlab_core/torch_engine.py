@@ -37,7 +37,8 @@ class TorchEngine:
             network: In float32.
             device: Where it shall run.
             precision: ``fp32``, or ``bf16`` for convolutions in bfloat16.
-            is_compiled: By ``torch.compile``, for each input size; on a GPU as a CUDA graph.
+            is_compiled: By ``torch.compile``, for each input size. On a GPU it is a CUDA graph
+                either way.
         """
         self.description = f"torch{'.compile' if is_compiled else ''} {precision} on {device}"
         self._is_compiled = is_compiled
@@ -48,19 +49,19 @@ class TorchEngine:
         if is_compiled:
             self._network = torch.compile(self._network, dynamic=False)
         self._run: Callable[[Tensor], ModelOutput] = self._forward
-        if is_compiled and device.type == "cuda":
+        if device.type == "cuda":
             self._run = Graphs(self._forward)
 
     def prepare(self, height: int, width: int) -> None:
-        """Compile for one input size, if it is to be compiled; eager PyTorch takes any size."""
-        if self._is_compiled:
+        """Compile or capture for one input size; eager PyTorch on a CPU takes any size."""
+        if self._is_compiled or self._device.type == "cuda":
             image = torch.zeros(1, 3, height, width, device=self._device)
             self(image.contiguous(memory_format=torch.channels_last))
 
     def __call__(self, x: Tensor) -> ModelOutput:
         """Run the network on normalised images, float32 ``(B, 3, H, W)`` on its device.
 
-        A compiled network's answer is only valid until the next call.
+        A GPU's answer is only valid until the next call.
         """
         with torch.inference_mode():
             return self._run(x)

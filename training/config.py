@@ -132,6 +132,8 @@ class LoopConfig:
 
     Attributes:
         iterations: Optimiser steps.
+        minutes: Time that the steps may take; None: as long as they take. Where it ends before
+            ``iterations``, rates fall over it instead ("Budgeted training", Li et al., ICLR 2020).
         batch_size: Examples per step, over all processes.
         accumulate: Forward passes per step and process.
         seed: Of weights, draws and dropout.
@@ -151,6 +153,7 @@ class LoopConfig:
     """
 
     iterations: int = 90_000
+    minutes: float | None = None
     batch_size: int = 32
     accumulate: int = 1
     seed: int = 0
@@ -186,6 +189,8 @@ class LoopConfig:
             require_at_least(0, f"loop.{entry}", getattr(self, entry))
         if self.threads is not None:
             require_at_least(1, "loop.threads", self.threads)
+        if self.minutes is not None and self.minutes <= 0:
+            raise ConfigError(f"loop.minutes: got {self.minutes}, expected a positive number")
 
 
 @dataclass(frozen=True)

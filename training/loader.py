@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+import cv2
 from torch.utils.data import DataLoader
 
 from depthlab_core.labels import CITYSCAPES
@@ -26,6 +27,9 @@ def build_loader(trainer: Trainer) -> DataLoader[Example]:
         DatasetError: If files are missing.
     """
     config = trainer.config
+    if config.loop.workers > 0:
+        # Workers share the cores among themselves. Here, since a fork has no threads to stop.
+        cv2.setNumThreads(1)
     used = {
         name: build_dataset(name, dataset)
         for name, dataset in config.datasets.items()

@@ -34,7 +34,7 @@ def build_optimizer(
 
 
 def set_learning_rate(
-    optimizer: Optimizer, step: int, iterations: int, config: OptimizerConfig
+    optimizer: Optimizer, step: int, iterations: float, config: OptimizerConfig
 ) -> float:
     """Set the learning rates of step ``step`` and return that of the heads."""
     factor = warmup_poly_factor(

@@ -14,6 +14,9 @@ from torch import Tensor
 class Progress:
     """Collects losses and times between two lines.
 
+    Attributes:
+        last_step: Step that the run ends at, which may become known better.
+
     Args:
         first_step: Step that the run starts or resumes at.
         last_step: Step that it ends at.
@@ -21,7 +24,7 @@ class Progress:
     """
 
     def __init__(self, first_step: int, last_step: int, batch_size: int) -> None:
-        self._last_step = last_step
+        self.last_step = last_step
         self._batch_size = batch_size
         self._line_step = first_step
         self._line_time = time.monotonic()
@@ -71,9 +74,9 @@ class Progress:
         steps = max(step - self._line_step, 1)
         means = self.means()
         parts = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-        left = timedelta(seconds=round((self._last_step - step) * elapsed / steps))
+        left = timedelta(seconds=round((self.last_step - step) * elapsed / steps))
         text = (
-            f"step {step}/{self._last_step} loss {sum(means.values()):.3f} ({parts}) "
+            f"step {step}/{self.last_step} loss {sum(means.values()):.3f} ({parts}) "
             f"lr {lr:.2e} {steps * self._batch_size / elapsed:.1f} images/s "
             f"loading {100 * self._loading / elapsed:.0f}% left {left}"
         )

@@ -9,7 +9,7 @@ import math
 def warmup_poly_factor(
     iteration: int,
     *,
-    max_iterations: int,
+    max_iterations: float,
     warmup_iterations: int = 1000,
     warmup_factor: float = 0.001,
     power: float = 0.9,

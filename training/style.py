@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from training.datasets.sample import SampleDataset
 
@@ -77,12 +79,30 @@ def mix_style(
     """
     height, width = image.shape[:2]
     style = np.asarray(cv2.resize(style, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    spectrum = np.fft.rfft2(image.astype(np.float32), axes=(0, 1))
-    rows = np.r_[0 : band + 1, height - band : height]
-    low = np.ix_(rows, np.arange(band + 1))
-    own = spectrum[low]
-    other = np.abs(np.fft.rfft2(style.astype(np.float32), axes=(0, 1))[low])
-    amplitude = np.abs(own)
-    spectrum[low] = own * (1 + share * (other / np.maximum(amplitude, 1e-6) - 1))
-    mixed = np.fft.irfft2(spectrum, s=(height, width), axes=(0, 1))
-    return np.asarray(mixed.round().clip(0, 255), np.uint8)
+    # A few frequencies of many: sums over pixels take a fifth of the time of the whole transform.
+    # By torch, whose threads loaders limit; numpy's products would take all cores in each of them.
+    band = min(band, (min(height, width) - 1) // 2)
+    down = _waves(height, torch.arange(-band, band + 1))
+    right = _waves(width, torch.arange(band + 1))
+    own = _spectrum(image, down, right)
+    other = _spectrum(style, down, right).abs()
+    change = own * share * (other / own.abs().clamp(min=1e-6) - 1) / (height * width)
+    # Each stands for its mirror image, too, which a real image's spectrum has.
+    change[:, 1:] *= 2
+    rows = torch.einsum("rkc,kw->rwc", change, right.conj()).reshape(len(down), -1)
+    added = (down.real.T @ rows.real + down.imag.T @ rows.imag).reshape(image.shape).numpy()
+    return np.asarray((image + added).round().clip(0, 255), np.uint8)
+
+
+def _waves(size: int, frequencies: Tensor) -> Tensor:
+    """Return a side's waves, complex64 ``(frequencies, size)``."""
+    phases = -2 * torch.pi * torch.outer(frequencies, torch.arange(size)) / size
+    return torch.polar(torch.ones_like(phases), phases)
+
+
+def _spectrum(image: npt.NDArray[np.uint8], down: Tensor, right: Tensor) -> Tensor:
+    """Return amplitudes and phases, complex64 ``(waves down, waves right, channels)``."""
+    height, width, channels = image.shape
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).float().reshape(height, -1)
+    rows = torch.complex(down.real @ pixels, down.imag @ pixels).view(-1, width, channels)
+    return torch.einsum("rwc,kw->rkc", rows, right)

@@ -27,6 +27,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from depthlab_core.predictor import choose_device
 from training.board import Board
+from training.budget import Budget
 from training.collective import Collective, join_processes, leave_processes
 from training.config import ConfigError, TrainConfig
 from training.config_file import load_config
@@ -51,7 +52,7 @@ class LossNotFiniteError(Exception):
 def train(
     config: TrainConfig, device: torch.device, collective: Collective | None = None
 ) -> Trainer:
-    """Train until the configured step, or until a signal asks to stop.
+    """Train until the configured step or time, or until a signal asks to stop.
 
     Raises:
         LossNotFiniteError: If the loss is NaN or infinite.
@@ -69,9 +70,9 @@ def train(
     # Of the first process alone: the redirection would give the others a handler.
     redirected = [logging.getLogger()] if trainer.collective.rank == 0 else []
     with StopRequest().listening() as stop, logging_redirect_tqdm(redirected):
-        train_steps(trainer, loader, stop, board)
+        is_through = train_steps(trainer, loader, stop, board)
     trainer.save()
-    if trainer.step == config.loop.iterations:
+    if is_through:
         report_run(trainer, board)
     board.close()
     return trainer
@@ -79,10 +80,11 @@ def train(
 
 def train_steps(
     trainer: Trainer, loader: DataLoader[Example], stop: StopRequest, board: Board
-) -> None:
-    """Do the optimiser steps that are left."""
-    config = trainer.config
+) -> bool:
+    """Do the optimiser steps that are left; returns whether all are done."""
+    config, collective = trainer.config, trainer.collective
     progress = Progress(trainer.step, config.loop.iterations, config.loop.batch_size)
+    budget = Budget(config.loop.iterations, config.loop.minutes, trainer.seconds_used)
     # In a terminal; elsewhere the log's lines must do.
     bar = tqdm(
         initial=trainer.step,
@@ -92,16 +94,17 @@ def train_steps(
     )
     last_save = time.monotonic()
     batches = iter(loader)
-    while trainer.step < config.loop.iterations and not stop.by_any(
-        trainer.collective, trainer.device
-    ):
-        lr = set_learning_rate(
-            trainer.optimizer, trainer.step, config.loop.iterations, config.optimizer
-        )
-        train_step(trainer, batches, progress)
+    share = budget.share_done(trainer.step, collective, trainer.device)
+    while share < 1 and not stop.by_any(collective, trainer.device):
+        # As many steps as there will be, as far as this can be told by now.
+        planned = trainer.step / share if trainer.step > 0 else config.loop.iterations
+        lr = set_learning_rate(trainer.optimizer, trainer.step, planned, config.optimizer)
+        train_step(trainer, batches, progress, share)
         trainer.step += 1
         bar.update()
-        is_last = trainer.step == config.loop.iterations
+        share = budget.share_done(trainer.step, collective, trainer.device)
+        is_last = share == 1
+        trainer.seconds_used, progress.last_step = budget.seconds_used, round(planned)
         if trainer.step % config.loop.log_every == 0 or is_last:
             board.scalars(progress.scalars(trainer.step, lr))
             logger.info("%s", progress.line(trainer.step, lr))
@@ -112,13 +115,16 @@ def train_steps(
             last_save = time.monotonic()
     bar.close()
     logger.info("%s", progress.summary(trainer.step))
+    return share == 1
 
 
-def train_step(trainer: Trainer, batches: Iterator[Example], progress: Progress) -> None:
-    """Do one optimiser step."""
+def train_step(
+    trainer: Trainer, batches: Iterator[Example], progress: Progress, share_done: float
+) -> None:
+    """Do one optimiser step, with that share of the run behind it."""
     config, collective = trainer.config, trainer.collective
     trainer.network.train()
-    if trainer.step >= config.loop.freeze_norm_after * config.loop.iterations:
+    if share_done >= config.loop.freeze_norm_after:
         _freeze_norm(trainer.network)
     # Dropout depends on the step alone: resuming needs no generator's state.
     torch.manual_seed(hash((config.loop.seed, trainer.step, collective.rank)))
@@ -218,6 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = own_device(device, collective)
         if device.type == "cuda":
             torch.cuda.set_device(device)
+            # All views have one size: the fastest of cuDNN's algorithms is looked for once.
+            torch.backends.cudnn.benchmark = True
         _log_to(Path(config.output), collective)
         train(config, device, collective)
     except DatasetError as error:

@@ -66,6 +66,7 @@ class Trainer:
         if config.loop.ema_decay > 0:
             self.ema = ExponentialMovingAverage(self.network, config.loop.ema_decay)
         self.step = 0
+        self.seconds_used = 0.0
         self.parallel: nn.Module = self.network
         if self.collective.world_size > 1:
             devices = [self.collective.local_rank] if device.type == "cuda" else None
@@ -127,6 +128,7 @@ class Trainer:
             if self.task_weights is not None and state.get("task_weights") is not None:
                 self.task_weights.load_state_dict(state["task_weights"])
             self.step = int(state["step"])
+            self.seconds_used = float(state.get("seconds_used", 0.0))
         except (RuntimeError, ValueError, KeyError) as error:
             raise RunStateError(f"{path} does not fit this configuration: {error}") from error
         logger.info("resumed at step %d", self.step)
@@ -148,6 +150,7 @@ class Trainer:
         weights = self.task_weights
         state = {
             "step": self.step,
+            "seconds_used": self.seconds_used,
             "network": self.network.state_dict(),
             "ema": None if self.ema is None else self.ema.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),

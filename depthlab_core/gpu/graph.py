@@ -1,70 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network as CUDA graphs: one launch instead of hundreds, for each shape of its input."""
+"""Functions as CUDA graphs: one launch instead of hundreds, for each shape of their input."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from depthlab_core.network import ModelOutput
+Answer = TypeVar("Answer")
 
 _WARM_UP = 3
 """Runs before the capture, in which libraries choose their kernels and compilers compile."""
-_KEPT = 4
-"""Graphs; each keeps the memory of everything between input and output."""
+_KEPT = 8
+"""Graphs. They share the memory between input and output, since they run one at a time."""
 
 
-class Graphs:
-    """Runs a function of one tensor as a CUDA graph, captured when a shape first comes.
+class Graphs(Generic[Answer]):
+    """Runs a function as a CUDA graph, captured when shapes or options first come.
 
     ``torch.compile(mode="reduce-overhead")`` has graphs of its own, but ties them to the thread
     that captured them, and a node sets up in one thread and works in another.
     """
 
-    def __init__(self, function: Callable[[Tensor], ModelOutput]) -> None:
+    def __init__(self, function: Callable[..., Answer]) -> None:
         """Take the function.
 
         Args:
-            function: Must neither wait for the device nor answer by anything but its argument.
+            function: Must neither wait for the device nor answer by anything but its arguments.
+                Answers with tensors.
         """
         self._function = function
-        self._graphs: OrderedDict[torch.Size, _Graph] = OrderedDict()
+        self._graphs: OrderedDict[Hashable, _Graph[Answer]] = OrderedDict()
+        self._pool: Any = None
 
-    def __call__(self, x: Tensor) -> ModelOutput:
+    @torch.inference_mode()
+    def __call__(self, *tensors: Tensor, **options: Hashable) -> Answer:
         """Return the function's answer, which is valid until the next call.
 
         Args:
-            x: ``(B, C, H, W)`` on a GPU; it is copied to where the graph reads it.
+            tensors: On a GPU; they are copied to where the graph reads them.
+            options: The function's other arguments. Each combination has a graph of its own.
         """
-        if x.shape not in self._graphs:
+        key = (*(tensor.shape for tensor in tensors), *sorted(options.items()))
+        if key not in self._graphs:
             while len(self._graphs) >= _KEPT:
                 self._graphs.popitem(last=False)
-            with torch.cuda.device(x.device):
-                self._graphs[x.shape] = _Graph(self._function, x)
-        self._graphs.move_to_end(x.shape)
-        return self._graphs[x.shape](x)
+            with torch.cuda.device(tensors[0].device):
+                self._pool = self._pool or torch.cuda.graph_pool_handle()
+                function = partial(self._function, **options)
+                self._graphs[key] = _Graph(function, tensors, self._pool)
+        self._graphs.move_to_end(key)
+        return self._graphs[key](tensors)
 
 
-class _Graph:
-    def __init__(self, function: Callable[[Tensor], ModelOutput], example: Tensor) -> None:
+class _Graph(Generic[Answer]):
+    def __init__(
+        self, function: Callable[..., Answer], examples: tuple[Tensor, ...], pool: Any
+    ) -> None:
         # With strides of its own: those of a batch of one are arbitrary, and compilers mind them.
-        self._input = example.clone(memory_format=torch.channels_last)
-        current = torch.cuda.current_stream(example.device)
-        aside = torch.cuda.Stream(example.device)  # type: ignore[no-untyped-call]
+        self._inputs = [
+            x.clone(memory_format=torch.channels_last if x.ndim == 4 else torch.preserve_format)
+            for x in examples
+        ]
+        device = examples[0].device
+        current = torch.cuda.current_stream(device)
+        aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UP):
-                function(self._input)
+                function(*self._inputs)
         current.wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may go on with what a capture forbids in its own, such as allocations.
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._output = function(self._input)
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+            self._output = function(*self._inputs)
 
-    def __call__(self, x: Tensor) -> ModelOutput:
-        self._input.copy_(x)
+    def __call__(self, tensors: tuple[Tensor, ...]) -> Answer:
+        for own, given in zip(self._inputs, tensors, strict=True):
+            own.copy_(given)
         self._graph.replay()
         return self._output

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``depthlab_core.interpret`` for GPUs: the same answer, queued at once, fetched in one copy."""
+"""``depthlab_core.interpret`` for GPUs: the same answer, one CUDA graph, fetched in one copy."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from depthlab_core.config import PostprocessConfig
 from depthlab_core.gpu.centers import find_instance_centers
 from depthlab_core.gpu.download import Download
+from depthlab_core.gpu.graph import Graphs
 from depthlab_core.gpu.grouping import count_votes, group_pixels
 from depthlab_core.gpu.slots import fill_slots, slot_of_pixels
 from depthlab_core.gpu.statistics import measure_segments
@@ -33,9 +35,9 @@ class Tables(NamedTuple):
     has_depth: Tensor
 
 
-@lru_cache(maxsize=8)
+@cache
 def tables_of(labels: LabelSet, device: torch.device) -> Tables:
-    """Return the tables of a label set; they are kept, because the way to the device is a wait."""
+    """Return the tables of a label set; they are kept for good, because graphs read them."""
     is_thing = [category.is_thing for category in labels.categories]
     has_depth = [category.has_depth for category in labels.categories]
     return Tables(torch.tensor(is_thing, device=device), torch.tensor(has_depth, device=device))
@@ -80,6 +82,10 @@ class GpuInterpreter:
             device: Of the network's output.
         """
         self._download = Download(device)
+        self._run: Callable[..., DeviceAnswer] = _interpret_parts
+        if device.type == "cuda":
+            self._run = Graphs(_interpret_parts)
+        self._depth_scale = torch.ones((), device=device)
         self.room = _ROOM
 
     def __call__(
@@ -104,16 +110,17 @@ class GpuInterpreter:
             depth_scale: What the network's depth is multiplied by to become metres.
             mask_undefined: Give NaN where the category has no depth (sky).
         """
-        tables = tables_of(labels, output.depth.device)
+        # What waits for the device, once, may not happen during a capture.
+        tables_of(labels, output.depth.device)
+        self._depth_scale.fill_(depth_scale)
         while True:
-            answer = interpret_on_device(
-                output,
-                height,
-                width,
+            answer = self._run(
+                *output,
+                self._depth_scale,
+                height=height,
+                width=width,
                 labels=labels,
-                tables=tables,
                 postprocess=postprocess,
-                depth_scale=depth_scale,
                 mask_undefined=mask_undefined,
                 room=self.room,
             )
@@ -143,6 +150,25 @@ class GpuInterpreter:
         )
 
 
+def _interpret_parts(
+    semantic_logits: Tensor,
+    center_heatmap: Tensor,
+    offset: Tensor,
+    depth: Tensor,
+    depth_scale: Tensor,
+    *,
+    height: int,
+    width: int,
+    labels: LabelSet,
+    **options: Any,
+) -> DeviceAnswer:
+    output = ModelOutput(semantic_logits, center_heatmap, offset, depth)
+    tables = tables_of(labels, depth.device)
+    return interpret_on_device(
+        output, height, width, labels=labels, tables=tables, depth_scale=depth_scale, **options
+    )
+
+
 def interpret_on_device(
     output: ModelOutput,
     height: int,
@@ -151,7 +177,7 @@ def interpret_on_device(
     labels: LabelSet,
     tables: Tables,
     postprocess: PostprocessConfig,
-    depth_scale: float,
+    depth_scale: float | Tensor,
     mask_undefined: bool,
     room: int,
 ) -> DeviceAnswer:

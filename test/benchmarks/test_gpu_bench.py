@@ -58,8 +58,8 @@ def test_rivals_agree_and_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     rivals = {title: list(times) for title, times in recorded.items()}
     assert rivals == {
         "gpu input 128x64": ["plain", "ours"],
-        "gpu segments 128x64 K=0": ["plain", "ours", "ours, not fetched"],
-        "gpu segments 128x64 K=3": ["plain", "ours", "ours, not fetched"],
+        "gpu segments 128x64 K=0": ["plain", "ours", "ours, without a graph"],
+        "gpu segments 128x64 K=3": ["plain", "ours", "ours, without a graph"],
         "gpu lite0 128x64": ["eager fp32", "torch fp32 on cpu", "torch bf16 on cpu"],
         "gpu frame lite0 96x64": ["torch fp32", "torch bf16"],
     }

@@ -51,6 +51,30 @@ def assert_close(got: ModelOutput, expected: ModelOutput, tolerance: float) -> N
         assert error < tolerance, name
 
 
+def test_half_precision_leaves_depth_as_fine_as_it_was(lite0_network: PanopticDepthLab) -> None:
+    # In bfloat16 itself, a few dozen values of log depth are all that there are in an image.
+    x = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    engine = choose_engine(lite0_network, CPU, (64, 96), backend="torch", precision="bf16")
+    plain = choose_engine(lite0_network, CPU, (64, 96), backend="torch", precision="fp32")
+    count = len(plain(x).depth.unique())
+    assert count > 300
+    assert len(engine(x).depth.unique()) > 0.95 * count
+    assert_close(engine(x), plain(x), 0.05)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("backend", ["torch", "torch_compile"])
+def test_a_graph_answers_by_its_input_alone(lite0_network: PanopticDepthLab, backend: str) -> None:
+    gpu = torch.device("cuda")
+    engine = choose_engine(lite0_network, gpu, (64, 96), backend=backend, precision="fp32")
+    plain = choose_engine(lite0_network, CPU, (64, 96), backend="torch", precision="fp32")
+    for shape in [(1, 3, 64, 96), (2, 3, 64, 96), (1, 3, 96, 64), (1, 3, 64, 96)]:
+        for _ in range(2):
+            x = torch.randn(shape)
+            got = ModelOutput(*(part.cpu() for part in engine(x.to(gpu))))
+            assert_close(got, plain(x), 1e-2)
+
+
 @pytest.mark.parametrize("name", ["lite0", "r52"])
 def test_folded_batch_norms_change_nothing(name: str) -> None:
     network = network_of(name)

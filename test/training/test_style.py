@@ -68,6 +68,27 @@ def test_low_frequencies_have_the_others_amplitudes_and_their_own_phases():
     assert abs(after[5, 9]) == pytest.approx(abs(before[5, 9]), rel=0.05)
 
 
+def test_is_the_mixture_of_whole_spectra():
+    image, style = noise(5), noise(6)
+    band, share = 3, 0.6
+    mixed = mix_style(image, style, band, share)
+    spectrum, other = (np.fft.fft2(x.astype(float), axes=(0, 1)) for x in (image, style))
+    low = [np.abs(np.fft.fftfreq(size, 1 / size)) <= band for size in image.shape[:2]]
+    is_low = np.outer(*low)[..., None]
+    amplitude = np.where(is_low, (1 - share) * np.abs(spectrum) + share * np.abs(other), 0)
+    expected = np.where(is_low, amplitude * np.exp(1j * np.angle(spectrum)), spectrum)
+    expected = np.fft.ifft2(expected, axes=(0, 1)).real.clip(0, 255)
+    np.testing.assert_allclose(mixed, expected, atol=0.51)
+
+
+@given(st.integers(0, 40), st.sampled_from([(32, 48), (33, 47), (8, 9)]))
+@settings(max_examples=20, deadline=None)
+def test_a_band_of_everything_is_no_more_than_everything(band, size):
+    image = noise(1, size)
+    mixed = mix_style(image, noise(2, size), band, 1.0)
+    assert np.abs(mixed.mean() - noise(2, size).mean()) < 8
+
+
 def test_as_many_views_as_asked_change_and_labels_never(street_samples):
     sample = street_samples[0]
     augment = AugmentConfig(crop=(64, 96))

@@ -157,9 +157,12 @@ class CityscapesLayout:
             if category_id in self._labels.thing_ids and not segment["iscrowd"]:
                 instance_id = counter[category_id] = counter.get(category_id, 0) + 1
             lookup[int(segment["id"])] = category_id * divisor + instance_id
-        values, inverse = np.unique(ids, return_inverse=True)
-        encoded = np.array([lookup.get(int(value), -1) for value in values], dtype=np.int32)
-        return encoded[inverse].reshape(ids.shape)
+        if not lookup:
+            return np.full_like(ids, -1)
+        known = np.array(sorted(lookup), dtype=np.int32)
+        encoded = np.array([lookup[int(value)] for value in known], dtype=np.int32)
+        place = np.searchsorted(known[1:], ids, side="right")
+        return np.where(known[place] == ids, encoded[place], np.int32(-1))
 
     def _read_camera(self, city: str, name: str) -> dict[str, Any] | None:
         path = self._root / "camera" / self._split / city / f"{name}_camera.json"

@@ -10,8 +10,9 @@ import argparse
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -96,6 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="leave out what an interrupted run with the same options has drawn",
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="begin no town after that time; what is begun is finished",
+    )
     parser.add_argument("--workers", type=positive_int, default=1)
     options = parser.parse_args(arguments)
     heights = None if options.camera_height is None else tuple(options.camera_height)
@@ -129,17 +135,22 @@ def main(arguments: list[str] | None = None) -> int:
         spans = list(_without(drawn, spans))
     done = options.frames - sum(last - first for first, last in spans)
     entries: list[PanopticEntry] = []
+    start = time.monotonic()
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(options.workers, mp_context=context) as executor:
-            jobs = [
-                executor.submit(render, make_generator, writer, first, last)
-                for first, last in spans
-            ]
-            for job in as_completed(jobs):
-                entries += job.result()
+            jobs: set[Future[list[PanopticEntry]]] = set()
+            while spans or jobs:
+                while spans and len(jobs) < options.workers:
+                    first, last = spans.pop(0)
+                    jobs.add(executor.submit(render, make_generator, writer, first, last))
+                finished, jobs = wait(jobs, return_when=FIRST_COMPLETED)
+                for job in finished:
+                    entries += job.result()
                 print(f"{done + len(entries)} of {options.frames} frames", flush=True)
                 writer.finish(entries)
+                if options.minutes is not None and time.monotonic() - start > 60 * options.minutes:
+                    spans = []
     except RendererError as error:
         print(error, file=sys.stderr)
         return 1

@@ -58,10 +58,11 @@ def _glyphs(
         text = str(int(rng.integers(10, 130)))
         scale = span / 42
         (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, scale, 12)
-        flipped = np.ascontiguousarray(canvas[::-1])
+        # OpenCV 5 writes on 8-bit images alone.
+        written = np.zeros((SIZE, SIZE), np.uint8)
         at = (middle - w // 2, middle + h // 2)
-        cv2.putText(flipped, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, rgba, 12)
-        canvas[...] = flipped[::-1]
+        cv2.putText(written, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, (255,), 12)
+        canvas[written[::-1] > 0] = rgba
     elif kind < 0.7:
         tilt = rng.uniform(0, 2 * np.pi)
         tip = (int(middle + span * np.cos(tilt)), int(middle + span * np.sin(tilt)))

@@ -129,6 +129,17 @@ def test_command_line_draws_one_kind_of_place(tmp_path):
     np.testing.assert_array_equal(image[..., ::-1], frame.image)
 
 
+def test_command_line_finishes_what_it_began_when_time_is_up(tmp_path):
+    # The first seven frames are the rest of a town.
+    arguments = ["--out", str(tmp_path), "--frames", "40", "--start", "3", "--size", "96x64"]
+    assert main([*arguments, "--minutes", "0.0001"]) == 0
+    index = json.loads((tmp_path / "gtFine/cityscapes_panoptic_train.json").read_text())
+    images = tmp_path / "leftImg8bit" / "train" / "train"
+    drawn = sorted(path.name.removesuffix("_leftImg8bit.png") for path in images.iterdir())
+    assert drawn == [entry["image_id"] for entry in index["annotations"]]
+    assert [int(name[-6:]) for name in drawn] == list(range(3, 10))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
