@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -50,7 +51,8 @@ class _View(NamedTuple):
 class DepthLab:
     """A loaded model.
 
-    ``postprocess`` may be replaced at any time; it holds from the next prediction on.
+    ``postprocess`` may be replaced at any time; it holds from the next prediction on. Threads may
+    share a model; they take turns.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class DepthLab:
             lowest_precision=self.config.lowest_precision,
         )
         self._interpret = _interpret_on(self.device)
+        # On a GPU an answer is only valid until the next run of the same graph.
+        self._turn = threading.Lock()
         self._device_input = (
             None if self.device.type == "cpu" else DeviceInput(self.config.input, self.device)
         )
@@ -206,7 +210,7 @@ class DepthLab:
 
     def _predict_together(self, views: list[_View]) -> list[Prediction]:
         clock = StageClock(self.device)
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
             inputs = [self._to_input(view.image, view.geometry) for view in views]
             tensor = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
             clock.queued("preprocess")

@@ -6,13 +6,16 @@ import logging
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import pytest
 import torch
 
-from depthlab_core import DepthLab, predictor
+from depthlab_core import DepthLab, ModelOutput, predictor
 from depthlab_core.config import PostprocessConfig
 from depthlab_core.gpu.interpret import GpuInterpreter
 
@@ -175,6 +178,34 @@ def test_a_gpu_gets_the_post_processing_made_for_it(
     assert [segment.area for segment in found.segments] == [
         segment.area for segment in expected.segments
     ]
+
+
+def test_threads_take_turns(lite0: DepthLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As a GPU's graphs do, this engine gives all its answers in the same place.
+    engine, places, meeting = lite0._engine, {}, Barrier(2)
+
+    class OnePlace:
+        memory_format = engine.memory_format
+
+        def __call__(self, x: torch.Tensor) -> ModelOutput:
+            answer = engine(x)
+            place = places.setdefault(x.shape, ModelOutput(*(part.clone() for part in answer)))
+            for kept, part in zip(place, answer, strict=True):
+                kept.copy_(part)
+            # Another thread's chance to come in between, which it must not have.
+            with suppress(BrokenBarrierError):
+                meeting.wait(0.2)
+            meeting.reset()
+            return place
+
+    images = [noise(64, 96, seed) for seed in range(2)]
+    expected = [lite0.predict(image, 100.0).depth for image in images]
+    assert not np.array_equal(*expected)
+    monkeypatch.setattr(lite0, "_engine", OnePlace())
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.map(lambda k: lite0.predict(images[k % 2], 100.0).depth, range(4))
+        for number, depth in enumerate(found):
+            np.testing.assert_array_equal(depth, expected[number % 2])
 
 
 def test_unknown_device(lite0_checkpoint: Path) -> None:
