@@ -56,8 +56,8 @@ def choose_engine(
         network: On the CPU, in float32; it is copied.
         device: Where it shall run.
         input_size: Height and width of the input to prepare for.
-        backend: ``torch``; ``torch_compile``, which compiles for minutes and then, on a GPU, runs
-            a CUDA graph; ``openvino`` (CPU only); ``onnxruntime`` (float32; on a GPU through
+        backend: ``torch``; ``torch_compile``, which compiles for up to minutes (on a GPU both run
+            as CUDA graphs); ``openvino`` (CPU only); ``onnxruntime`` (float32; on a GPU through
             TensorRT or CUDA); or ``auto``: OpenVINO on CPUs where it is installed, else torch.
         precision: ``fp32``, ``bf16``, or ``auto``: bfloat16 with OpenVINO on CPUs that multiply it
             natively, float32 elsewhere.

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 Answer = TypeVar("Answer")
+
+_log = logging.getLogger(__name__)
 
 _WARM_UP = 3
 """Runs before the capture, in which libraries choose their kernels and compilers compile."""
@@ -35,6 +38,7 @@ class Graphs(Generic[Answer]):
         """
         self._function = function
         self._graphs: OrderedDict[Hashable, _Graph[Answer]] = OrderedDict()
+        self._has_failed = False
         self._pool: Any = None
 
     @torch.inference_mode()
@@ -46,15 +50,28 @@ class Graphs(Generic[Answer]):
             options: The function's other arguments. Each combination has a graph of its own.
         """
         key = (*(tensor.shape for tensor in tensors), *sorted(options.items()))
+        if key not in self._graphs and not self._has_failed:
+            self._capture(key, tensors, options)
         if key not in self._graphs:
-            while len(self._graphs) >= _KEPT:
-                self._graphs.popitem(last=False)
-            with torch.cuda.device(tensors[0].device):
-                self._pool = self._pool or torch.cuda.graph_pool_handle()
-                function = partial(self._function, **options)
-                self._graphs[key] = _Graph(function, tensors, self._pool)
+            return self._function(*tensors, **options)
         self._graphs.move_to_end(key)
         return self._graphs[key](tensors)
+
+    def _capture(
+        self, key: Hashable, tensors: tuple[Tensor, ...], options: Mapping[str, Hashable]
+    ) -> None:
+        while len(self._graphs) >= _KEPT:
+            self._graphs.popitem(last=False)
+        function = partial(self._function, **options)
+        try:
+            self._pool = self._pool or torch.cuda.graph_pool_handle()
+            self._graphs[key] = _Graph(function, tensors, self._pool)
+        except RuntimeError as error:
+            # A driver or a library that cannot: slower, but it runs. The cause, if it is another,
+            # is raised by the function itself.
+            self._has_failed = True
+            reason = str(error).partition("\n")[0]
+            _log.warning("no CUDA graph can be captured, launching one by one: %s", reason)
 
 
 class _Graph(Generic[Answer]):
@@ -76,7 +93,10 @@ class _Graph(Generic[Answer]):
         current.wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may go on with what a capture forbids in its own, such as allocations.
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+        with (
+            torch.cuda.device(device),
+            torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"),
+        ):
             self._output = function(*self._inputs)
 
     def __call__(self, tensors: tuple[Tensor, ...]) -> Answer:

@@ -17,6 +17,7 @@ from depthlab_core.config import PostprocessConfig
 from depthlab_core.gpu import interpret as gpu_interpret
 from depthlab_core.gpu.centers import find_instance_centers
 from depthlab_core.gpu.download import Download
+from depthlab_core.gpu.graph import Graphs
 from depthlab_core.gpu.interpret import GpuInterpreter, Tables, interpret_on_device, tables_of
 from depthlab_core.interpret import interpret
 from depthlab_core.postprocess import find_instance_centers as find_plainly
@@ -90,6 +91,25 @@ def test_is_one_graph() -> None:
     expected = interpret_on_device(output, 64, 128, **options)
     for got, part in zip(compiled(output, 64, 128, **options), expected, strict=True):
         torch.testing.assert_close(got, part, rtol=0, atol=0, equal_nan=True)
+
+
+def test_without_graphs_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA error: operation not permitted\nmore of it")
+
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", fail)
+    output = street_scene(64, 128, centers=3)
+    interpreter = GpuInterpreter(torch.device("cpu"))
+    expected = interpreter(output, 64, 128, **OPTIONS)
+    interpreter._run = Graphs(interpreter._run)
+    for _ in range(2):
+        found = interpreter(output, 64, 128, **OPTIONS)
+        np.testing.assert_array_equal(found.panoptic_map, expected.panoptic_map)
+    assert caplog.messages == [
+        "no CUDA graph can be captured, launching one by one: CUDA error: operation not permitted"
+    ]
 
 
 def test_makes_room_for_more_centres(monkeypatch: pytest.MonkeyPatch) -> None:
