@@ -198,7 +198,10 @@ def count_waits(function: Callable[[], Any]) -> int:
 
 
 def _timed(rivals: dict[str, Callable[[], Any]], rounds: int, device: torch.device) -> Times:
-    """Time rivals in turns until the device is through; on a GPU, count waits and memory, too."""
+    """Time rivals in turns until the device is through; on a GPU, count waits and memory, too.
+
+    PyTorch does not count the memory that a CUDA graph keeps between its input and output.
+    """
 
     def waited(function: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
