@@ -8,6 +8,7 @@ is free in what the label leaves open.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -49,14 +50,25 @@ def target_logits(logits: Tensor, target: Tensor, groups: tuple[LabelGroup, ...]
     Returns:
         float ``(B, H, W)``.
     """
-    single = torch.where(target < logits.shape[1], target, torch.zeros_like(target))
-    picked = logits.gather(1, single.unsqueeze(1)).squeeze(1)
+    # One gather for all of a pixel's classes: every further way from the loss back to the logits
+    # would cost another tensor of their size.
+    members, log_factors = _tables(groups, logits)
+    picked = logits.gather(1, members[target].permute(0, 3, 1, 2))
+    if members.shape[1] == 1:
+        return picked.squeeze(1)
+    return (picked + log_factors[target].permute(0, 3, 1, 2)).logsumexp(1)
+
+
+def _tables(groups: tuple[LabelGroup, ...], logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return class ids and logarithms of factors, ``(256, N)``, of each value of the target."""
+    count = max((len(group.members) for group in groups), default=1)
+    members = torch.zeros(256, count, dtype=torch.int64)
+    log_factors = torch.full((256, count), -math.inf, dtype=logits.dtype)
+    classes = torch.arange(logits.shape[1])
+    members[classes, 0] = classes
+    log_factors[:, 0] = 0
     for group in groups:
-        selected = target == group.id
-        if not bool(selected.any()):
-            continue
-        ids = [category_id for category_id, _ in group.members]
-        factors = logits.new_tensor([factor for _, factor in group.members])
-        members = logits[:, ids] + factors.log().view(1, -1, 1, 1)
-        picked = torch.where(selected, members.logsumexp(1), picked)
-    return picked
+        ids, factors = zip(*group.members, strict=True)
+        members[group.id, : len(ids)] = torch.tensor(ids)
+        log_factors[group.id, : len(ids)] = torch.tensor(factors, dtype=logits.dtype).log()
+    return members.to(logits.device), log_factors.to(logits.device)

@@ -13,7 +13,13 @@ import pytest
 import torch
 
 from depthlab_core.network import ModelOutput
-from training.label_groups import RIDER_OR_BICYCLE, STREET_GROUPS
+from training.label_groups import (
+    CAR_OR_LARGER,
+    RIDER_OR_BICYCLE,
+    SIGN_OR_LIGHT,
+    STREET_GROUPS,
+    target_logits,
+)
 from training.losses import (
     BatchTargets,
     LossConfig,
@@ -236,6 +242,26 @@ def test_a_label_group_accepts_any_of_its_members():
             certain, target, torch.ones(1, 2, 2), fraction=1.0, groups=STREET_GROUPS
         )
         assert float(loss) == pytest.approx(0, abs=1e-6)
+
+
+def test_classes_and_groups_of_different_sizes_share_an_image():
+    logits = torch.randn(1, 19, 2, 2, requires_grad=True)
+    target = torch.tensor([[[8, CAR_OR_LARGER.id], [SIGN_OR_LIGHT.id, RIDER_OR_BICYCLE.id]]])
+    picked = target_logits(logits, target, STREET_GROUPS)
+    odds = logits.detach().exp()
+    expected = torch.stack(
+        [
+            odds[0, 8, 0, 0],
+            odds[0, 13, 0, 1] + 0.3 * odds[0, 14, 0, 1] + 0.3 * odds[0, 15, 0, 1],
+            odds[0, 7, 1, 0] + 0.5 * odds[0, 6, 1, 0],
+            odds[0, 12, 1, 1] + odds[0, 18, 1, 1],
+        ]
+    ).log()
+    torch.testing.assert_close(picked.flatten(), expected)
+    picked.sum().backward()
+    # Each pixel's gradient is shared by its classes; a single class has all of it.
+    torch.testing.assert_close(logits.grad.sum(1), torch.ones(1, 2, 2))
+    assert float(logits.grad[0, 8, 0, 0]) == 1
 
 
 def test_the_hard_pixel_fraction_is_checked():
