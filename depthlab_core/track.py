@@ -96,6 +96,10 @@ class Track:
         self._votes[segment.category_id] += 1
         self._measure(segment.depth_median)
 
+    def forget_depth(self) -> None:
+        """Know nothing of its depth and speed until it is seen again."""
+        self._filter = None
+
     def expected(self) -> Appearance:
         """Return how it should look now."""
         depth = math.nan if self._filter is None else self._filter.depth

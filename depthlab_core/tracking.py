@@ -47,6 +47,15 @@ class Tracker:
         # Index of the track + 1, of the frame before; 0 is none.
         self._index_map: npt.NDArray[np.uint16] = np.zeros((0, 0), np.uint16)
 
+    def forget_depth(self) -> None:
+        """Start depth and closing speed of all tracks afresh; ids stay.
+
+        For a jump in what depth is measured by, such as a calibration that comes late, which would
+        look as if all things came nearer or went away.
+        """
+        for track in self._tracks:
+            track.forget_depth()
+
     def update(
         self, segments: Sequence[Segment], id_map: npt.NDArray[np.uint16], stamp: float
     ) -> dict[int, TrackState]:

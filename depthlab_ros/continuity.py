@@ -7,6 +7,7 @@ import itertools
 import math
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from depthlab_core import Prediction
 from depthlab_core.ground import GroundFit
@@ -16,6 +17,25 @@ from depthlab_core.tracking import Tracker
 
 # A height that changes by more is another mounting, and not the springs of a car.
 _SAME_MOUNTING = 1.1
+# A focal length that changes by more from one frame to the next is another calibration, and no zoom.
+_SAME_LENS = 1.05
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What a frame's depth is metric by."""
+
+    focal_length: float
+    is_assumed: bool
+    scaler: GroundScaler | None
+
+    def continues(self, before: _Measure) -> bool:
+        return (
+            self.is_assumed == before.is_assumed
+            and self.scaler is before.scaler
+            and _is_close(self.focal_length, before.focal_length, _SAME_LENS)
+        )
+
 
 Tracks = Mapping[int, TrackState]
 """By ``Segment.panoptic_id``, which a filter of segments leaves alone."""
@@ -35,6 +55,7 @@ class Continuity:
         self._scaler: GroundScaler | None = None
         self._ground: GroundFit | None = None
         self._view: tuple[str, tuple[int, ...]] | None = None
+        self._measure: _Measure | None = None
 
     def successor(self) -> Continuity:
         """Return one for frames of another time; no track has an id that this one gives.
@@ -71,6 +92,10 @@ class Continuity:
                 self._tracker.reset()
                 self._scaler, self._view = None, view
             scaled = self._scale(prediction, camera_height)
+            measure = self._measure_of(scaled)
+            if self._measure is not None and not measure.continues(self._measure):
+                self._tracker.forget_depth()
+            self._measure = measure
             if not tracking:
                 self._tracker.reset()
                 return scaled, {}
@@ -110,12 +135,18 @@ class Continuity:
             self._scaler = None
             return prediction
         scaler = self._scaler
-        if scaler is None or not _is_close(scaler.camera_height, camera_height):
+        if scaler is None or not _is_close(scaler.camera_height, camera_height, _SAME_MOUNTING):
             scaler = self._scaler = GroundScaler(camera_height)
         scaler.camera_height = camera_height
         self._ground = scaler.update(prediction.ground)
         return prediction.scaled_to(self._ground)
 
+    def _measure_of(self, scaled: Prediction) -> _Measure:
+        is_applied = scaled.ground is not None and scaled.ground.applied
+        return _Measure(
+            scaled.focal_length, scaled.focal_length_assumed, self._scaler if is_applied else None
+        )
 
-def _is_close(one: float, other: float) -> bool:
-    return abs(math.log(one / other)) < math.log(_SAME_MOUNTING)
+
+def _is_close(one: float, other: float, factor: float) -> bool:
+    return abs(math.log(one / other)) < math.log(factor)
