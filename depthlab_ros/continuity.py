@@ -17,7 +17,7 @@ from depthlab_core.tracking import Tracker
 
 # A height that changes by more is another mounting, and not the springs of a car.
 _SAME_MOUNTING = 1.1
-# A focal length that changes by more from one frame to the next is another calibration, and no zoom.
+# A focal length that changes by more in one frame is another calibration, and no zoom.
 _SAME_LENS = 1.05
 
 

@@ -63,6 +63,11 @@ class InferenceWorker(Generic[K, T, R]):
         began = min(list(self._busy_since.values()), default=None)
         return 0.0 if began is None else time.monotonic() - began
 
+    @property
+    def busy_stage(self) -> str:
+        """Where the frame longest under way is: ``inference`` or ``publishing``; empty if none."""
+        return min(list(self._busy_since), key=self._busy_since.__getitem__, default="")
+
     def replaced(self, camera: K) -> int:
         """Return the number of a camera's frames that a newer one replaced while they waited."""
         return self._slots.replaced(camera)
@@ -93,7 +98,7 @@ class InferenceWorker(Generic[K, T, R]):
         return self._slots.reopen()
 
     def _run_inference(self) -> None:
-        while frames := self._slots.take(self._most_at_once):
+        while frames := self._slots.take(self._most_at_once, may_end=self._has_published):
             outcomes: Mapping[K, R | Exception]
             with self._busy("inference"):
                 try:
@@ -111,13 +116,18 @@ class InferenceWorker(Generic[K, T, R]):
 
     def _run_publishing(self) -> None:
         while (taken := self._results.get()) is not None:
-            self._results.task_done()
             camera, result = taken
             with self._busy("publishing"):
+                self._results.task_done()
                 try:
                     self._publish(camera, result)
                 except Exception as error:  # likewise
                     self._fail(camera, error)
+            self._slots.wake()
+
+    def _has_published(self) -> bool:
+        # Were the end told before, ``resume`` could not take it back from a publishing that hangs.
+        return "publishing" not in self._busy_since
 
     def _fail(self, camera: K, error: Exception) -> None:
         if isinstance(error, ConversionError):

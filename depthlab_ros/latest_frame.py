@@ -42,23 +42,32 @@ class LatestFrames(Generic[K, T]):
             self._condition.notify()
 
     def take(
-        self, most: Callable[[], int] = lambda: 1, timeout: float | None = None
+        self,
+        most: Callable[[], int] = lambda: 1,
+        timeout: float | None = None,
+        may_end: Callable[[], bool] = lambda: True,
     ) -> dict[K, T]:
         """Wait for a frame, and remove what waits by then from its slots.
 
         Args:
             most: Gives the number of cameras whose frames are taken at most.
             timeout: Longest wait in seconds; ``None`` waits until a frame comes or ``close``.
+            may_end: Says whether ``close`` may end the wait; asked again after each ``wake``.
 
         Returns:
             Each camera's newest frame, by camera, the one whose turn it is first; empty after the
             timeout or ``close``.
         """
         with self._condition:
-            self._condition.wait_for(lambda: self._frames or self._closed, timeout)
-            self._end_is_told = self._closed
+            self._condition.wait_for(lambda: self._frames or (self._closed and may_end()), timeout)
+            self._end_is_told = self._closed and may_end()
             count = min(most(), len(self._frames))
             return dict(self._frames.popitem(last=False) for _ in range(count))
+
+    def wake(self) -> None:
+        """Let a consumer that waits ask again whether it may end."""
+        with self._condition:
+            self._condition.notify_all()
 
     def clear(self) -> None:
         """Drop the frames that wait, without counting them."""

@@ -285,7 +285,8 @@ class DepthLabNode(LifecycleNode):
 
 
 def _stuck(worker: InferenceWorker[Camera, Frame, InferredFrame]) -> str:
-    return f"the model has been at one frame for {worker.busy_s:.0f} s"
+    culprit = "publishing" if worker.busy_stage == "publishing" else "the model"
+    return f"{culprit} has been at one frame for {worker.busy_s:.0f} s"
 
 
 def main(args: list[str] | None = None) -> int:

@@ -199,10 +199,11 @@ def test_a_frame_that_hangs_does_not_hold_up_stopping(stages, until, monkeypatch
     assert not stages.worker.resume()
 
 
-def test_a_stop_that_was_in_vain_can_be_taken_back(stages, until, monkeypatch):
-    gate = stages.hold("infer 1")
+@pytest.mark.parametrize("stage", ["inference", "publishing"])
+def test_a_stop_that_was_in_vain_can_be_taken_back(stages, until, monkeypatch, stage):
+    gate = stages.hold("infer 1" if stage == "inference" else "publish 1")
     stages.worker.put("front", "1")
-    until(lambda: stages.inferred == ["1"])
+    until(lambda: stages.worker.busy_stage == stage)
     with monkeypatch.context() as impatient:
         impatient.setattr(inference_worker, "STOP_TIMEOUT_S", 0.01)
         assert not stages.worker.stop()
@@ -211,3 +212,4 @@ def test_a_stop_that_was_in_vain_can_be_taken_back(stages, until, monkeypatch):
     gate.set()
     until(lambda: stages.published == ["1", "2"])
     assert stages.worker.stop()
+    assert stages.worker.busy_stage == ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model that never answers can be left, and the node says so."""
+"""A model, or a middleware, that never answers can be left, and the node says so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 
-from depthlab_ros import inference_worker
+from depthlab_ros import inference_worker, node
 
 
 @pytest.fixture
@@ -48,6 +48,39 @@ def test_a_node_whose_model_hangs_stays_active_and_goes_on(ros, stub, until, imp
     assert ros.state() == "inactive"
     until(lambda: ros.peer.diagnostics[-1]["message"] == "inactive")
     assert ros.peer.diagnostics[-1]["level"] == DiagnosticStatus.OK
+
+
+def test_a_node_whose_publishing_hangs_stays_active_and_goes_on(
+    ros, stub, until, impatient, monkeypatch
+):
+    gate, waiting = threading.Event(), threading.Event()
+    publish = node.publish
+
+    def hang(*args, **options):
+        waiting.set()
+        gate.wait()
+        publish(*args, **options)
+
+    monkeypatch.setattr(node, "publish", hang)
+    ros.peer.listen("segments")
+    ros.node(stub)
+    ros.peer.send(1)
+    until(waiting.is_set)
+    assert not ros.change_state(Transition.TRANSITION_DEACTIVATE)
+    assert ros.state() == "active"
+    told = []
+    until(lambda: told.extend(d for d in ros.peer.diagnostics if "failed" in d["message"]) or told)
+    assert told[0]["message"].startswith("deactivate failed: publishing has been at one frame for")
+
+    gate.set()
+    ros.peer.send(2)
+    until(lambda: ros.peer.stamps() == [1, 2])
+    impatient()
+    assert ros.change_state(Transition.TRANSITION_DEACTIVATE)
+    # The frame that hung comes before newer ones, and not into the next activation.
+    assert ros.change_state(Transition.TRANSITION_ACTIVATE)
+    ros.peer.send(3)
+    until(lambda: ros.peer.stamps() == [1, 2, 3])
 
 
 def test_a_model_that_hangs_does_not_hold_up_the_end(ros, stub, until, impatient, capfd):
