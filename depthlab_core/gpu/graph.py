@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
@@ -20,6 +21,10 @@ _WARM_UP = 3
 """Runs before the capture, in which libraries choose their kernels and compilers compile."""
 _KEPT = 8
 """Graphs. They share the memory between input and output, since they run one at a time."""
+
+
+_CAPTURE = threading.Lock()
+"""Held while a graph is captured, which a process may do with but one at a time."""
 
 
 class Graphs(Generic[Answer]):
@@ -40,6 +45,7 @@ class Graphs(Generic[Answer]):
         self._graphs: OrderedDict[Hashable, _Graph[Answer]] = OrderedDict()
         self._has_failed = False
         self._pool: Any = None
+        self._aside: torch.cuda.Stream | None = None
 
     @torch.inference_mode()
     def __call__(self, *tensors: Tensor, **options: Hashable) -> Answer:
@@ -64,8 +70,10 @@ class Graphs(Generic[Answer]):
             self._graphs.popitem(last=False)
         function = partial(self._function, **options)
         try:
-            self._pool = self._pool or torch.cuda.graph_pool_handle()
-            self._graphs[key] = _Graph(function, tensors, self._pool)
+            with _CAPTURE:
+                self._pool = self._pool or torch.cuda.graph_pool_handle()
+                self._aside = self._aside or torch.cuda.Stream(tensors[0].device)  # type: ignore[no-untyped-call]
+                self._graphs[key] = _Graph(function, tensors, self._pool, self._aside)
         except RuntimeError as error:
             # A driver or a library that cannot: slower, but it runs. The cause, if it is another,
             # is raised by the function itself.
@@ -76,7 +84,11 @@ class Graphs(Generic[Answer]):
 
 class _Graph(Generic[Answer]):
     def __init__(
-        self, function: Callable[..., Answer], examples: tuple[Tensor, ...], pool: Any
+        self,
+        function: Callable[..., Answer],
+        examples: tuple[Tensor, ...],
+        pool: Any,
+        aside: torch.cuda.Stream,
     ) -> None:
         # With strides of its own: those of a batch of one are arbitrary, and compilers mind them.
         self._inputs = [
@@ -85,19 +97,26 @@ class _Graph(Generic[Answer]):
         ]
         device = examples[0].device
         current = torch.cuda.current_stream(device)
-        aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UP):
                 function(*self._inputs)
         current.wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
-        # Other threads may go on with what a capture forbids in its own, such as allocations.
-        with (
-            torch.cuda.device(device),
-            torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"),
-        ):
-            self._output = function(*self._inputs)
+        try:
+            # The stream that torch would take is one for all devices, that of the first capture.
+            # Other threads may go on with what a capture forbids in its own, such as allocations.
+            with (
+                torch.cuda.device(device),
+                torch.cuda.graph(
+                    self._graph, pool=pool, stream=aside, capture_error_mode="thread_local"
+                ),
+            ):
+                self._output = function(*self._inputs)
+        except RuntimeError:
+            # One that does not begin or end leaves the stream that it was on as the thread's.
+            torch.cuda.set_stream(current)
+            raise
 
     def __call__(self, tensors: tuple[Tensor, ...]) -> Answer:
         for own, given in zip(self._inputs, tensors, strict=True):
