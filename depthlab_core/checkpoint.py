@@ -97,7 +97,8 @@ def find_checkpoint(name_or_path: str | os.PathLike[str]) -> Path:
     """
     bundled = _BUNDLED / f"{os.fspath(name_or_path)}.safetensors"
     for path in (bundled, Path(name_or_path)):
-        if path.is_file():
+        # Path.is_file would raise for a name that is too long, and where it may not look.
+        if os.path.isfile(path):
             return path
     raise CheckpointError(
         f"model: got {os.fspath(name_or_path)!r}, expected a checkpoint file or a bundled name "

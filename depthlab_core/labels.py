@@ -38,7 +38,8 @@ class LabelSet:
     Attributes:
         name: Name of the label set.
         categories: Category ``i`` has id ``i``.
-        label_divisor: ``panoptic = category_id * label_divisor + instance_id``.
+        label_divisor: ``panoptic = category_id * label_divisor + instance_id``, so a class has at
+            most ``label_divisor - 1`` instances in an image.
         ignore_label: Value of unlabelled pixels in semantic ground truth.
     """
 

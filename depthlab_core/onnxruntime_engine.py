@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 from functools import lru_cache, partial
 
 import numpy as np
@@ -30,7 +31,7 @@ class OnnxRuntimeEngine:
     """ONNX Runtime, with a session for each input shape when it first comes.
 
     Attributes:
-        description: For the log.
+        description: For the log; it names the provider that runs, once ``prepare`` is through.
         memory_format: Of the input that it takes without a copy.
     """
 
@@ -56,16 +57,27 @@ class OnnxRuntimeEngine:
                 f"onnxruntime: got providers {', '.join(available)}, expected one of "
                 f"{', '.join(_PROVIDERS[device.type])} for {device.type}"
             )
-        provider = providers[0].removesuffix("ExecutionProvider")
-        version = onnxruntime.__version__
-        self.description = f"onnxruntime {version} ({provider}) {precision} on {device}"
         self._device = device
-        make = partial(_make_session, fold_batch_norms(network), providers, self.description)
+        self.description = self._described(providers)
+        options = {}
+        if device.type == "cuda":
+            # ONNX Runtime would take GPU 0, wherever the tensors are.
+            index = torch.cuda.current_device() if device.index is None else device.index
+            options = {"device_id": index}
+        asked_for = [(name, options) for name in providers]
+        make = partial(_make_session, fold_batch_norms(network), asked_for, self.description)
         self._session = lru_cache(_SHAPES_AT_ONCE)(make)
 
     def prepare(self, height: int, width: int) -> None:
-        """Make the session for single images of one size; takes seconds, with TensorRT minutes."""
-        self._session((1, 3, height, width))
+        """Make and run a session for single images of one size; with TensorRT it takes minutes.
+
+        Raises:
+            ValueError: If ONNX Runtime falls back to another provider or GPU than asked for.
+        """
+        session = self._session((1, 3, height, width))
+        self.description = self._described(session.get_providers()[:1])
+        # Some faults of a driver or a library show only when it runs.
+        self(torch.zeros(1, 3, height, width, device=self._device))
 
     def __call__(self, x: Tensor) -> ModelOutput:
         """Run the network on normalised images, float32 ``(B, 3, H, W)`` on its device."""
@@ -84,10 +96,14 @@ class OnnxRuntimeEngine:
         session.run_with_iobinding(binding)
         return ModelOutput(*answers)
 
+    def _described(self, providers: list[str]) -> str:
+        names = " or ".join(_place(name, {}) for name in providers)
+        return f"onnxruntime {onnxruntime.__version__} ({names}) fp32 on {self._device}"
+
 
 def _make_session(
     network: PanopticDepthLab,
-    providers: list[str],
+    providers: list[tuple[str, dict[str, int]]],
     description: str,
     shape: tuple[int, int, int, int],
 ) -> onnxruntime.InferenceSession:
@@ -98,7 +114,21 @@ def _make_session(
     options.intra_op_num_threads = torch.get_num_threads()
     # Waiting threads would otherwise keep a core busy between frames.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(_export(network, shape), options, providers=providers)
+    session = onnxruntime.InferenceSession(_export(network, shape), options, providers=providers)
+    # Where a provider does not load, ONNX Runtime takes the next, on GPU 0, or the CPU.
+    first = session.get_providers()[0]
+    got = _place(first, session.get_provider_options()[first])
+    expected = [_place(*provider) for provider in providers]
+    if got not in expected:
+        raise ValueError(
+            f"onnxruntime: got a session on {got}, expected one on {' or '.join(expected)}"
+        )
+    return session
+
+
+def _place(provider: str, options: Mapping[str, str | int]) -> str:
+    name = provider.removesuffix("ExecutionProvider")
+    return f"{name}:{options['device_id']}" if "device_id" in options else name
 
 
 def _export(network: PanopticDepthLab, shape: tuple[int, int, int, int]) -> bytes:

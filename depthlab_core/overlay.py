@@ -52,13 +52,22 @@ def draw_prediction(
 
     Args:
         image: uint8 ``(H, W, 3)``, RGB.
-        prediction: Of this image.
+        prediction: Of this image. Where ``segments`` lacks an id of ``id_map``, the image stays.
         labels: The model's label set.
         statistic: Which depth of a segment is told.
 
     Returns:
         uint8 ``(H, W, 3)``, RGB; ``image`` is not changed.
+
+    Raises:
+        ValueError: If the image has another type, or another size than the prediction.
     """
+    # The kernel that tints it checks no bounds.
+    expected = (*prediction.id_map.shape, 3)
+    if image.dtype != np.uint8 or image.shape != expected:
+        raise ValueError(
+            f"image: got {image.dtype} {image.shape}, expected uint8 {expected}, the prediction's"
+        )
     colors = {
         segment.id: distance_color(segment.depth(statistic))
         if segment.is_thing
@@ -80,7 +89,8 @@ def _tint(
     # Here, because numba takes a second to import and training needs none of it.
     from depthlab_core.cpu.tint import tint_pixels
 
-    count = len(prediction.segments) + 1
+    drawn = max((segment.id for segment in prediction.segments), default=0)
+    count = max(drawn, int(prediction.id_map.max(initial=0))) + 1
     # One table of colour and one of opacity, scaled to 256, look every pixel up in a single pass.
     tint = np.zeros((count, 3), np.uint16)
     keep = np.full(count, 256, np.uint16)

@@ -84,8 +84,9 @@ def merge_semantic_and_instance(
     """Merge classes and instances into one panoptic map.
 
     An instance takes the class that most of its pixels have (the lowest of equally frequent ones);
-    instances of a class are counted from 1 in the order of their ids. Stuff is pasted outside of
-    instances where a class covers ``stuff_area`` pixels or more there. The rest is void.
+    instances of a class are counted from 1 in the order of their ids, and from ``label_divisor``
+    on they become void. Stuff is pasted outside of instances where a class covers ``stuff_area``
+    pixels or more there. The rest is void.
 
     Args:
         semantic_map: integer ``(H, W)``, category ids.
@@ -120,7 +121,8 @@ def panoptic_labels(
 
     Args:
         votes: integer ``(K + 1, C)``, pixels by instance (0: outside of instances) and category.
-            Instances without a pixel become void.
+            Instances without a pixel become void, as do those of a class that has
+            ``label_divisor - 1`` before them.
         is_thing: bool ``(C,)``.
         label_divisor: As ``merge_semantic_and_instance`` takes it.
         stuff_area: Likewise.
@@ -136,7 +138,9 @@ def panoptic_labels(
     is_present = votes[1:].sum(dim=1) > 0
     is_of = (majority[:, None] == categories) & is_present[:, None]
     counter = (is_of.cumsum(dim=0, dtype=torch.int32) * is_of).sum(dim=1, dtype=torch.int32)
-    things = (majority * label_divisor + counter).masked_fill(~is_present, VOID)
+    # A higher counter would be a label of the next class.
+    is_told = is_present & (counter < label_divisor)
+    things = (majority * label_divisor + counter).masked_fill(~is_told, VOID)
     return torch.cat([stuff[None], things[:, None].expand(-1, len(categories))])
 
 

@@ -209,8 +209,9 @@ class DepthLab:
         return _View(image, geometry, focal, focal_length is None)
 
     def _predict_together(self, views: list[_View]) -> list[Prediction]:
-        clock = StageClock(self.device)
         with self._turn, torch.inference_mode():
+            # Not before: the wait for other threads is no stage of this prediction.
+            clock = StageClock(self.device)
             inputs = [self._to_input(view.image, view.geometry) for view in views]
             tensor = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
             clock.queued("preprocess")

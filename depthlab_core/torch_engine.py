@@ -37,8 +37,9 @@ class TorchEngine:
             network: In float32.
             device: Where it shall run.
             precision: ``fp32``, or ``bf16`` for convolutions in bfloat16.
-            is_compiled: By ``torch.compile``, for each input size. On a GPU it is a CUDA graph
-                either way.
+            is_compiled: By ``torch.compile``, for each input size; all are kept, up to dynamo's
+                ``accumulated_recompile_limit`` (256), after which new ones run eagerly. On a GPU
+                it is a CUDA graph either way.
         """
         self.description = f"torch{'.compile' if is_compiled else ''} {precision} on {device}"
         self._is_compiled = is_compiled
@@ -47,7 +48,7 @@ class TorchEngine:
         folded = fold_batch_norms(network).to(memory_format=torch.channels_last)
         self._network: Callable[[Tensor], ModelOutput] = folded.to(device)
         if is_compiled:
-            self._network = torch.compile(self._network, dynamic=False)
+            self._network = _for_many_shapes(torch.compile(self._network, dynamic=False))
         self._run: Callable[[Tensor], ModelOutput] = self._forward
         if device.type == "cuda":
             self._run = Graphs(self._forward)
@@ -73,3 +74,13 @@ class TorchEngine:
         ):
             output = self._network(x)
         return ModelOutput(*(part.float() for part in output))
+
+
+def _for_many_shapes(compiled: Callable[[Tensor], ModelOutput]) -> Callable[[Tensor], ModelOutput]:
+    def run(x: Tensor) -> ModelOutput:
+        # Dynamo would stop compiling at eight shapes, and tell nobody but its own log.
+        config = torch._dynamo.config
+        with config.patch(recompile_limit=config.accumulated_recompile_limit):
+            return compiled(x)
+
+    return run

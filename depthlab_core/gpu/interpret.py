@@ -19,7 +19,7 @@ from depthlab_core.gpu.grouping import count_votes, group_pixels
 from depthlab_core.gpu.slots import fill_slots, slot_of_pixels
 from depthlab_core.gpu.statistics import measure_segments
 from depthlab_core.interpret import Interpretation
-from depthlab_core.labels import LabelSet
+from depthlab_core.labels import VOID, LabelSet
 from depthlab_core.network import ModelOutput
 from depthlab_core.restore import restore
 from depthlab_core.segments import SegmentTable, segments_of_table
@@ -212,7 +212,9 @@ def interpret_on_device(
         stuff_area=postprocess.stuff_area_at(height, width),
     )
     slot = slot_of_pixels(instance_map, semantic_map, len(labels))
-    category, id_map = slots.category[slot], slots.segment[slot]
+    panoptic_map, id_map = slots.panoptic[slot], slots.segment[slot]
+    category = panoptic_map.div(labels.label_divisor, rounding_mode="floor")
+    category = category.where(panoptic_map != VOID, semantic_map).long()
     log_probability = logits.gather(0, category[None])[0] - logits.logsumexp(dim=0)
     depth = output.depth[0, 0].float() * depth_scale
     if mask_undefined:
@@ -223,7 +225,7 @@ def interpret_on_device(
     return DeviceAnswer(
         table,
         torch.stack([centers.found, slots.found]),
-        slots.panoptic[slot],
+        panoptic_map,
         depth,
         slots.panoptic_ids,
         id_map.to(torch.int16),

@@ -19,14 +19,12 @@ class Slots(NamedTuple):
         panoptic: int32 ``(C + K,)``, panoptic label.
         segment: int64 ``(C + K,)``, ``Segment.id``, 1 and up in the order of panoptic ids; 0 where
             there is no segment.
-        category: int64 ``(C + K,)``, category of the label, or of the slot where it is void.
         panoptic_ids: int32 ``(C + K,)``, of the segments 1 and up; the rest has no meaning.
         found: int64 ``()``, number of segments.
     """
 
     panoptic: Tensor
     segment: Tensor
-    category: Tensor
     panoptic_ids: Tensor
     found: Tensor
 
@@ -45,7 +43,6 @@ def fill_slots(votes: Tensor, is_thing: Tensor, *, label_divisor: int, stuff_are
         label_divisor: ``panoptic = category_id * label_divisor + instance_id``.
         stuff_area: Fewest pixels of a stuff class.
     """
-    classes = votes.shape[1]
     labels = panoptic_labels(
         votes, is_thing=is_thing, label_divisor=label_divisor, stuff_area=stuff_area
     )
@@ -61,8 +58,4 @@ def fill_slots(votes: Tensor, is_thing: Tensor, *, label_divisor: int, stuff_are
     segment = torch.zeros_like(ids).scatter(0, order, ids)
     # What is no segment goes to row 0, which is cut off.
     panoptic_ids = ordered.new_zeros(len(ordered) + 1).scatter(0, ids, ordered)[1:]
-    own = torch.arange(len(panoptic), device=panoptic.device).clamp(max=classes - 1)
-    category = panoptic.div(label_divisor, rounding_mode="floor").long()
-    # From ``label_divisor`` instances of a class on, labels run over into the next class.
-    category = category.clamp(max=classes - 1).where(panoptic != VOID, own)
-    return Slots(panoptic, segment, category, panoptic_ids, is_new.sum())
+    return Slots(panoptic, segment, panoptic_ids, is_new.sum())

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from depthlab_core import CITYSCAPES, CheckpointError, build_network, load_checkpoint
 from depthlab_core import save_checkpoint as save
+from depthlab_core.checkpoint import find_checkpoint
 from depthlab_core.model_zoo import LITE0
 
 
@@ -51,6 +52,17 @@ def test_who_may_read_other_new_files_may_read_a_checkpoint(tmp_path: Path) -> N
 def test_missing_file() -> None:
     with pytest.raises(CheckpointError, match=r"model: got 'no/such', expected a checkpoint file"):
         load_checkpoint("no/such")
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    for name in ("a" * 300, "a\0b"):
+        with pytest.raises(CheckpointError) as caught:
+            load_checkpoint(name)
+        assert str(caught.value).startswith(f"model: got {name!r}, expected a checkpoint file")
+        assert "\n" not in str(caught.value)
+    # Too long only with the ending that a bundled name would get.
+    (tmp_path / ("a" * 250)).touch()
+    assert find_checkpoint(tmp_path / ("a" * 250)) == tmp_path / ("a" * 250)
 
 
 @pytest.mark.parametrize("length", [0, 4, 100, 60_000, 5_000_000])

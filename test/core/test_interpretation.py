@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from depthlab_core.config import PostprocessConfig
 from depthlab_core.cpu.interpret import interpret_on_cpu
 from depthlab_core.gpu.interpret import GpuInterpreter
 from depthlab_core.interpret import Interpretation, interpret
+from depthlab_core.labels import VOID
 
 FIVE = LabelSet(
     "five",
@@ -141,6 +143,43 @@ def test_an_instance_of_several_labels(form: Form) -> None:
     torch.manual_seed(0)
     noise = torch.randn_like(output.semantic_logits)
     assert_same_answer(form, output._replace(semantic_logits=noise), 128, 256)
+
+
+def test_instances_that_the_divisor_has_no_labels_for_are_void(form: Form) -> None:
+    # Eight cars, of which the labels can tell three. The lower part of each is labelled bicycle,
+    # which has no depth here.
+    labels = LabelSet(
+        "cars",
+        (
+            Category(0, "road", False, (0, 0, 0)),
+            Category(1, "car", True, (0, 0, 0)),
+            Category(2, "bicycle", True, (0, 0, 0), has_depth=False),
+        ),
+        label_divisor=4,
+    )
+    height, width = 24, 80
+    semantic = torch.zeros(height, width, dtype=torch.int64)
+    heatmap, offset = torch.zeros(1, height, width), torch.zeros(2, height, width)
+    expected = np.zeros((height, width), np.int32)
+    for index in range(8):
+        columns = slice(10 * index + 1, 10 * index + 9)
+        semantic[4:14, columns], semantic[14:20, columns] = 1, 2
+        heatmap[0, 12, 10 * index + 5] = 0.9
+        expected[4:20, columns] = 5 + index if index < 3 else VOID
+    logits = 9.0 * F.one_hot(semantic, 3).permute(2, 0, 1).float()
+    depth = torch.full((1, height, width), 10.0)
+    output = ModelOutput(*(part[None] for part in (logits, heatmap, offset, depth)))
+    options = {"labels": labels, "postprocess": PostprocessConfig(stuff_area=1)}
+    assert assert_same_answer(form, output, height, width, **options) == 4
+    found = form.interpret(form.on_device(output), height, width, **(OPTIONS | options))
+    np.testing.assert_array_equal(found.panoptic_map, expected)
+    assert [(s.category_name, s.area) for s in found.segments] == [
+        ("road", 24 * 80 - 8 * 16 * 8),
+        *[("car", 16 * 8)] * 3,
+    ]
+    # A void pixel has depth by its own label.
+    is_unknown = (expected == VOID) & (semantic == 2).numpy()
+    np.testing.assert_array_equal(np.isnan(found.depth), is_unknown)
 
 
 def test_depth_that_is_none(form: Form) -> None:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The annotated image."""
 
+import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -56,6 +58,51 @@ def test_tints_outlines_and_leaves_void_alone() -> None:
     road = CITYSCAPES.categories[0].color
     np.testing.assert_allclose(drawn[230, 10], [65 + 0.35 * c for c in road], atol=1.5)
     np.testing.assert_array_equal(drawn[20, 60], (255, 255, 255))
+
+
+@pytest.mark.parametrize("kept", [{1}, {2}, set()])
+def test_only_what_is_listed_is_tinted(kept: set[int]) -> None:
+    panoptic = np.zeros((240, 320), np.int32)
+    panoptic[20:100, 20:150] = 13001
+    depth = np.full((240, 320), 3.0, np.float32)
+    image = np.full((240, 320, 3), 100, np.uint8)
+    whole = predict(panoptic, depth)
+    listed = [segment for segment in whole.segments if segment.id in kept]
+    drawn = draw_prediction(image, dataclasses.replace(whole, segments=listed), CITYSCAPES)
+    road = [65 + 0.35 * c for c in CITYSCAPES.categories[0].color]
+    car = [50 + c / 2 for c in distance_color(3.0)]
+    # Away from the tags in the middle of both.
+    for pixel, segment_id, color in (((230, 10), 1, road), ((90, 30), 2, car)):
+        expected = color if segment_id in kept else [100] * 3
+        np.testing.assert_allclose(drawn[pixel], expected, atol=1.5)
+
+
+def test_a_listed_segment_without_pixels_costs_nothing() -> None:
+    panoptic = np.zeros((64, 96), np.int32)
+    panoptic[20:40, 20:50] = 13001
+    whole = predict(panoptic, np.full((64, 96), 3.0, np.float32))
+    void = dataclasses.replace(whole, id_map=np.zeros_like(whole.id_map))
+    drawn = draw_prediction(np.full((64, 96, 3), 100, np.uint8), void, CITYSCAPES)
+    np.testing.assert_array_equal(drawn[60, 2], (100, 100, 100))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((40, 48, 3), np.uint8),
+        ((400, 480, 3), np.uint8),
+        ((64, 96), np.uint8),
+        ((64, 96, 4), np.uint8),
+        ((64, 96, 3), np.float32),
+    ],
+)
+def test_refuses_an_image_that_is_not_the_prediction_s(
+    shape: tuple[int, ...], dtype: type[np.generic]
+) -> None:
+    prediction = predict(np.zeros((64, 96), np.int32), np.ones((64, 96), np.float32))
+    message = f"image: got {np.dtype(dtype)} {shape}, expected uint8 (64, 96, 3), the prediction's"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        draw_prediction(np.zeros(shape, dtype), prediction, CITYSCAPES)
 
 
 def test_every_segment_is_tagged_and_tags_do_not_overlap() -> None:

@@ -71,7 +71,8 @@ def oracle(
         category = min(c for c in votes if votes[c] == max(votes.values()))
         counter[category] += 1
         for pixel in members:
-            panoptic[pixel] = category * label_divisor + counter[category]
+            if counter[category] < label_divisor:
+                panoptic[pixel] = category * label_divisor + counter[category]
     free = [pixel for pixel in pixels if pixel not in owner]
     area = Counter(int(semantic[pixel]) for pixel in free)
     for pixel in free:
@@ -145,7 +146,7 @@ def test_numbers_of_the_reference(case: str) -> None:
     has_mask=st.booleans(),
     options=st.fixed_dictionaries(
         {
-            "label_divisor": st.sampled_from([10, 256, 1000, 2**20]),
+            "label_divisor": st.sampled_from([2, 10, 256, 1000, 2**20]),
             "stuff_area": st.sampled_from([0, 1, 4, 9, 1000]),
             "threshold": st.sampled_from([-0.2, 0.0, 0.1, 0.125, 0.5, 0.99, 2.0]),
             "nms_kernel": st.sampled_from([1, 3, 5, 7, 9]),
@@ -247,6 +248,14 @@ def test_instances_are_counted_by_class_in_the_order_of_their_centres() -> None:
     panoptic, centers = run(semantic, heatmap, np.zeros((2, 1, 5), np.float32))
     assert centers == [(0, x) for x in range(5)]
     np.testing.assert_array_equal(panoptic, [[2001, 3001, 2002, 3002, 2003]])
+
+
+def test_instances_that_the_divisor_has_no_labels_for_are_void() -> None:
+    semantic = np.array([[2, 2, 3, 2, 2, 3, 2, 2]])
+    heatmap = np.full((1, 8), 0.5, np.float32)
+    offset = np.zeros((2, 1, 8), np.float32)
+    panoptic, _ = run(semantic, heatmap, offset, label_divisor=4)
+    np.testing.assert_array_equal(panoptic, [[9, 10, 13, 11, VOID, 14, VOID, VOID]])
 
 
 def test_an_instance_takes_its_majority_class_and_the_lowest_of_equals() -> None:

@@ -6,16 +6,18 @@ import logging
 import math
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from depthlab_core import DepthLab, ModelOutput, predictor
+from depthlab_core import DepthLab, ModelOutput, clock, predictor
 from depthlab_core.config import PostprocessConfig
 from depthlab_core.gpu.interpret import GpuInterpreter
 
@@ -206,6 +208,27 @@ def test_threads_take_turns(lite0: DepthLab, monkeypatch: pytest.MonkeyPatch) ->
         found = threads.map(lambda k: lite0.predict(images[k % 2], 100.0).depth, range(4))
         for number, depth in enumerate(found):
             np.testing.assert_array_equal(depth, expected[number % 2])
+
+
+def test_the_wait_for_other_threads_is_no_stage(
+    lite0: DepthLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = 0.0
+
+    class Turn:
+        def __enter__(self) -> None:
+            nonlocal waited
+            waited += 1000.0
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    ticks = SimpleNamespace(perf_counter=lambda: time.perf_counter() + waited)
+    monkeypatch.setattr(clock, "time", ticks)
+    monkeypatch.setattr(lite0, "_turn", Turn())
+    timings = lite0.predict(noise(64, 64)).timings
+    assert waited == 1000.0
+    assert 0 < timings["preprocess"] <= sum(timings.values()) < 1000e3
 
 
 def test_unknown_device(lite0_checkpoint: Path) -> None:
