@@ -3,12 +3,14 @@
 
 ``python -m training.ablate --ablation training/ablations/depth.yaml --out out/ablation/depth``
 draws generated streets into ``OUT/streets``, trains in ``OUT/runs/SETTINGS/SEED`` and writes
-``OUT/table.md``: mean and standard deviation over the seeds. What is finished is not done again.
+``OUT/table.md``: mean and standard deviation over the seeds. What is finished is not done again;
+an ``OUT`` whose streets or runs were made with other settings is refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import math
@@ -29,6 +31,7 @@ from training.arguments import positive_int
 from training.config import ConfigError
 from training.config_file import with_overrides
 from training.final_report import FIGURES, FOLDER
+from training.run_state import changed_entries
 from training.streets.appearance import Split
 from training.streets.write import CityscapesWriter
 
@@ -94,6 +97,10 @@ class Ablation:
         settings = zip(self.axes.values(), combination, strict=True)
         return [override for axis, name in settings for override in axis[name]]
 
+    def reported(self) -> set[str]:
+        """Return the names of the datasets that the figures are of."""
+        return {figure.rpartition(":")[0] or DATASET for figure in self.figures}
+
 
 def load_ablation(path: Path) -> Ablation:
     """Read an ablation, and check the configuration of every combination.
@@ -110,8 +117,49 @@ def load_ablation(path: Path) -> Ablation:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     for combination in ablation.combinations():
-        with_overrides(ablation.config, ablation.overrides(combination))
+        config = with_overrides(ablation.config, ablation.overrides(combination))
+        datasets = config.datasets.items()
+        known = {name for name, dataset in datasets if dataset.weight > 0 or dataset.validate}
+        missing = ablation.reported() - known
+        if missing:
+            raise ConfigError(
+                f"{path.name}.figures: got figures of {', '.join(sorted(missing))}, expected "
+                f"datasets that {' / '.join(combination)} trains on or validates on"
+            )
     return ablation
+
+
+def check_earlier_runs(ablation: Ablation, out: Path) -> None:
+    """Make sure that the streets and runs in ``out`` are of the ablation as it is now.
+
+    Raises:
+        ConfigError: If one of them has other settings; the message names them.
+    """
+    remedy = "give another --out, or move it away"
+    pairs: list[tuple[Path, dict[str, Any]]] = [
+        (_record(out / "streets"), dataclasses.asdict(ablation.streets))
+    ]
+    for combination, seed in itertools.product(ablation.combinations(), ablation.seeds):
+        overrides = _run_overrides(ablation, combination, seed, out)
+        config = with_overrides(ablation.config, overrides)
+        pairs.append((run_folder(out, combination, seed) / "config.yaml", config.to_dict()))
+    for path, settings in pairs:
+        if not path.exists():
+            continue
+        try:
+            stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError:
+            stored = None
+        if not isinstance(stored, dict):
+            raise ConfigError(f"{path}: got no settings in YAML; {remedy}")
+        changes = changed_entries(stored, settings)
+        # The folder may be named in another way, or have been moved.
+        own = ("output:", f"datasets.{DATASET}.root:")
+        changes = [change for change in changes if not change.startswith(own)]
+        if changes:
+            raise ConfigError(
+                f"{path.parent} was made with other settings ({'; '.join(changes)}); {remedy}"
+            )
 
 
 def draw_streets(streets: Streets, root: Path, workers: int = 1) -> None:
@@ -120,6 +168,8 @@ def draw_streets(streets: Streets, root: Path, workers: int = 1) -> None:
     Raises:
         subprocess.CalledProcessError: If this machine cannot; it has said why.
     """
+    root.mkdir(parents=True, exist_ok=True)
+    _record(root).write_text(json.dumps(dataclasses.asdict(streets)), encoding="utf-8")
     height, width = streets.size
     parts: tuple[tuple[Split, int], ...] = (("train", streets.train), ("val", streets.val))
     for split, frames in parts:
@@ -137,29 +187,45 @@ def run(
 ) -> dict[str, float] | None:
     """Train and evaluate one combination with one seed, unless it is done already.
 
+    What lies in its folder must be of the same settings (``check_earlier_runs``).
+
     Returns:
         Its figures; None of a run that failed.
     """
     folder = run_folder(out, combination, seed)
-    if not (folder / FOLDER / DATASET / FIGURES).exists():
+    if not _is_done(ablation, folder):
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "run.yaml"
         config.write_text(yaml.safe_dump(ablation.config, sort_keys=False), encoding="utf-8")
         command = [sys.executable, "-m", "training.train", "--config", str(config)]
-        overrides = [
-            *ablation.overrides(combination),
-            f"datasets.{DATASET}.root={out / 'streets'}",
-            f"output={folder}",
-            f"loop.seed={seed}",
-        ]
-        for override in overrides:
+        for override in _run_overrides(ablation, combination, seed, out):
             command += ["--set", override]
         with (folder / "output.txt").open("w", encoding="utf-8") as output:
             subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
-    figures = figures_of(folder)
+    figures = figures_of(folder) if _is_done(ablation, folder) else None
     state = f"failed, see {folder / 'output.txt'}" if figures is None else "done"
     print(f"{' / '.join(combination)}, seed {seed}: {state}", flush=True)
     return figures
+
+
+def _run_overrides(
+    ablation: Ablation, combination: Sequence[str], seed: int, out: Path
+) -> list[str]:
+    return [
+        *ablation.overrides(combination),
+        f"datasets.{DATASET}.root={out / 'streets'}",
+        f"output={run_folder(out, combination, seed)}",
+        f"loop.seed={seed}",
+    ]
+
+
+def _is_done(ablation: Ablation, folder: Path) -> bool:
+    # A kill may have come between the reports.
+    return all((folder / FOLDER / name / FIGURES).exists() for name in ablation.reported())
+
+
+def _record(streets: Path) -> Path:
+    return streets / "settings.json"
 
 
 def figures_of(folder: Path) -> dict[str, float] | None:
@@ -232,6 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         ablation = load_ablation(options.ablation)
+        check_earlier_runs(ablation, options.out)
         draw_streets(ablation.streets, options.out / "streets", options.jobs)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -35,6 +35,7 @@ class TargetConfig:
             loss: 0 counts pixels, as in the reference, 1 counts things.
         depth_balance: Likewise for every segment in the depth loss: 0 counts pixels, as in the
             original, 1 counts segments.
+        ignore_crowd_in_center: Whether crowds have no centre; the reference gives them one.
         max_depth: Ground truth beyond this many metres is not used; None uses all.
     """
 
@@ -44,6 +45,7 @@ class TargetConfig:
     class_weights: tuple[float, ...] | None = None
     offset_balance: float = 0.0
     depth_balance: float = 0.0
+    ignore_crowd_in_center: bool = True
     max_depth: float | None = None
 
     def __post_init__(self) -> None:
@@ -85,6 +87,7 @@ class ExampleMaker:
             small_instance_weight=target_config.small_instance_weight,
             offset_balance=target_config.offset_balance,
             depth_balance=target_config.depth_balance,
+            ignore_crowd_in_center=target_config.ignore_crowd_in_center,
         )
         self._class_weights = _class_weights(target_config.class_weights)
 

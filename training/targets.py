@@ -47,7 +47,7 @@ class Targets:
             or lower on larger ones.
         depth_weight: float32 ``(H, W)``; of every segment alike, or lower on larger ones; 1 on
             average over the labelled pixels, and on each of the others.
-        center_points: (y, x) of every thing segment, float64 ``(N, 2)``.
+        center_points: (y, x) of every Gaussian, float64 ``(N, 2)``.
     """
 
     semantic: npt.NDArray[np.uint8]
@@ -72,6 +72,8 @@ class TargetGenerator:
         offset_balance: Offset weights are divided by the segment's area to this power.
         depth_balance: Likewise depth weights, of things and stuff.
         ignore_crowd_in_semantic: Whether crowds are unlabelled in the semantic target too.
+        ignore_crowd_in_center: Whether crowds have no Gaussian. Theirs, which the reference draws,
+            stands where their parts are on average: often on none of them.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class TargetGenerator:
         offset_balance: float = 0.0,
         depth_balance: float = 0.0,
         ignore_crowd_in_semantic: bool = False,
+        ignore_crowd_in_center: bool = True,
     ) -> None:
         if sigma <= 0:
             raise ValueError(f"sigma: got {sigma}, expected a positive number of pixels")
@@ -95,6 +98,7 @@ class TargetGenerator:
         self._offset_balance = offset_balance
         self._depth_balance = depth_balance
         self._ignore_crowd_in_semantic = ignore_crowd_in_semantic
+        self._ignore_crowd_in_center = ignore_crowd_in_center
         self._radius = int(3 * sigma + 1)
         distance = np.arange(-self._radius, self._radius + 1, dtype=np.float64)
         square = distance[:, None] ** 2 + distance[None, :] ** 2
@@ -149,7 +153,10 @@ class TargetGenerator:
         offset[0] = np.where(thing_pixels, center[:, 0][index] - np.arange(height)[:, None], 0)
         offset[1] = np.where(thing_pixels, center[:, 1][index] - np.arange(width)[None, :], 0)
 
-        points = center[is_thing & (area > 0)]
+        has_center = is_thing & (area > 0)
+        if self._ignore_crowd_in_center:
+            has_center &= ~is_crowd
+        points = center[has_center]
         return Targets(
             semantic=semantic_value.astype(np.uint8)[index],
             semantic_weight=semantic_weight.astype(np.float32)[index],

@@ -71,7 +71,8 @@ def train(
     redirected = [logging.getLogger()] if trainer.collective.rank == 0 else []
     with StopRequest().listening() as stop, logging_redirect_tqdm(redirected):
         is_through = train_steps(trainer, loader, stop, board)
-    trainer.save()
+        # Still listening: a second signal must not end what the first one asked for.
+        trainer.save()
     if is_through:
         report_run(trainer, board)
     board.close()
@@ -215,11 +216,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=default_device, help="cuda, cuda:N or cpu")
+    parser.add_argument(
+        "--check", action="store_true", help="look for mistakes in the arguments, and stop"
+    )
     options = parser.parse_args(arguments)
     collective = Collective()
     try:
         config = load_config(options.config, options.set)
         device = _device(options.device)
+        if options.check:
+            return 0
         collective = join_processes(device.type)
         device = own_device(device, collective)
         if device.type == "cuda":

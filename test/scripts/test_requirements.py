@@ -8,6 +8,7 @@ import contextlib
 import importlib.metadata
 import os
 import re
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,10 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "requirements").glob("*.txt"))
 # name, optional extras, exact version, optional environment marker
 PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[a-z0-9,-]+\])?==([0-9][A-Za-z0-9.!+]*)(?: ?; ?(.+))?")
+
+WITHOUT_ROS = pytest.mark.skipif(
+    "ROS_DISTRO" in os.environ, reason="a ROS installation brings unpinned packages"
+)
 
 
 def requirement_lines(path: Path) -> list[str]:
@@ -71,9 +76,7 @@ def imported_modules(*folders: str) -> set[str]:
     return names - own - set(sys.stdlib_module_names)
 
 
-@pytest.mark.skipif(
-    "ROS_DISTRO" in os.environ, reason="a ROS installation brings unpinned packages"
-)
+@WITHOUT_ROS
 def test_every_import_is_pinned() -> None:
     pinned = {
         normalised(PIN.fullmatch(line).group(1))
@@ -92,6 +95,36 @@ def test_every_import_is_pinned() -> None:
         for name in imported
         if pinned.isdisjoint(normalised(distribution) for distribution in distributions[name])
     } == set()
+
+
+@WITHOUT_ROS
+def test_the_documented_command_installs_what_training_imports(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"```\n([^`]*pip install[^`]*)```", text)
+    pip = tmp_path / "pip"
+    pip.write_text(
+        "#!/bin/bash\nwhile [ $# -gt 0 ]; do [ $1 != -r ] || cat $2; shift; done\n",
+        encoding="utf-8",
+    )
+    pip.chmod(0o755)
+    listed = tmp_path / "listed.txt"
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with listed.open("w", encoding="utf-8") as output:
+        subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=environment, stdout=output, check=True
+        )
+    names = {normalised(PIN.fullmatch(line).group(1)) for line in requirement_lines(listed)}
+    assert {"numpy", "opencv-python-headless", "torch", "onnx"} <= names
+    assert not any(name.startswith("ros-") for name in names)
+    distributions = importlib.metadata.packages_distributions()
+    imported = imported_modules("depthlab_core", "training") & set(distributions)
+    missing = {
+        name
+        for name in imported
+        if names.isdisjoint(normalised(distribution) for distribution in distributions[name])
+    }
+    # A backend that is not there unless it is asked for.
+    assert missing <= {"onnxruntime"}
 
 
 def test_what_a_ros_installation_brings_is_not_constrained() -> None:

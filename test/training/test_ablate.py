@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
+import operator
 from pathlib import Path
 
 import cv2
@@ -13,10 +16,12 @@ import yaml
 from training.ablate import (
     Ablation,
     Streets,
+    check_earlier_runs,
     draw_streets,
     figures_of,
     load_ablation,
     main,
+    run,
     run_folder,
     table,
 )
@@ -136,12 +141,58 @@ def test_every_combination_is_trained_once(tmp_path, capsys):
     main(["--ablation", str(path), "--out", str(out)])
     assert "| log L1 | often | **7.000** |" in (out / "table.md").read_text()
 
+    capsys.readouterr()
+    for change, said in (
+        (["config", "augment", "crop", [32, 96]], "augment.crop: [64, 96] -> (32, 96)"),
+        (["config", "targets", {"sigma": 4}], "targets.sigma: 10.0 -> 4.0"),
+        (["streets", "seed", 1], "streets was made with other settings (seed: 0 -> 1)"),
+    ):
+        edited = copy.deepcopy(TINY)
+        *parents, key, value = change
+        functools.reduce(operator.getitem, parents, edited)[key] = value
+        path.write_text(yaml.safe_dump(edited, sort_keys=False))
+        assert main(["--ablation", str(path), "--out", str(out)]) == 1
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+        assert json.loads(figures.read_text()) == {"abs_rel": 7.0}
+
+    # The folder may have another name now.
+    out.rename(tmp_path / "moved")
+    path.write_text(yaml.safe_dump(TINY, sort_keys=False))
+    check_earlier_runs(load_ablation(path), tmp_path / "moved")
+    (run_folder(tmp_path / "moved", ("log L1", "often"), 0) / "config.yaml").write_text("")
+    with pytest.raises(ConfigError, match=r"config\.yaml: got no settings in YAML"):
+        check_earlier_runs(load_ablation(path), tmp_path / "moved")
+
+
+def test_a_run_that_was_killed_between_two_reports_is_done_again(tmp_path, monkeypatch):
+    two = ablation(("abs_rel", "real:miou"), (0,))
+    folder = run_folder(tmp_path, ("A", "X"), 0)
+    reports = iter([["streets"], ["streets", "real"]])
+
+    def train(command, **options):
+        for name in next(reports):
+            path = folder / "report" / name / "figures.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"abs_rel": 0.1, "miou": 0.7}))
+
+    monkeypatch.setattr("training.ablate.subprocess.run", train)
+    assert run(two, ("A", "X"), 0, tmp_path) is None
+    assert run(two, ("A", "X"), 0, tmp_path)["real:miou"] == 0.7
+    # Done: a third training would find no reports to write.
+    assert run(two, ("A", "X"), 0, tmp_path)["abs_rel"] == 0.1
+
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"axes": {"loss": {"odd": ["loss.depth_loss=l3"]}}}, r"loss\.depth_loss: got 'l3'"),
         ({"seeds": 3}, r"tiny\.yaml\.seeds: got 3, expected a list"),
+        (
+            {"figures": ["abs_rel", "real:miou"]},
+            r"tiny\.yaml\.figures: got figures of real, expected datasets that often / broken",
+        ),
         ({"grid": {}}, r"tiny\.yaml\.grid: unknown key"),
         ({"axes": [1]}, r"tiny\.yaml\.axes: got \[1\], expected a mapping"),
     ],

@@ -34,6 +34,13 @@ def test_defaults_are_those_of_the_reference(minimal):
     assert config.loop.iterations == 90_000
 
 
+def test_the_original_recipe_alone_gives_crowds_centers():
+    with_centers = {
+        path.stem for path in CONFIGS if not load_config(path).targets.ignore_crowd_in_center
+    }
+    assert with_centers == {"original_cityscapes_r52"}
+
+
 def test_overrides_reach_nested_entries(minimal):
     overrides = [
         "optimizer.lr=3e-4",

@@ -79,14 +79,37 @@ def test_crowds_and_unknown_classes(cityscapes_root):
         assert not (sample.panoptic == 0).any()
 
 
+def test_images_that_the_index_lacks_are_left_out_with_a_warning(cityscapes_root, caplog):
+    path = cityscapes_root / "gtFine" / "cityscapes_panoptic_train.json"
+    index = json.loads(path.read_text())
+    whole = CityscapesLayout(cityscapes_root, "train")
+    assert (len(whole), caplog.text) == (2, "")
+
+    # A drawing that was interrupted: the image is there, its labels may be.
+    del index["annotations"][0]
+    path.write_text(json.dumps(index))
+    cut = CityscapesLayout(cityscapes_root, "train")
+    assert [cut[number].name for number in range(len(cut))] == ["town_000001_000019"]
+    assert cut.classes(0) == whole.classes(1)
+    folder = cityscapes_root / "leftImg8bit" / "train"
+    message = f"1 of 2 images in {folder} are not in its index and are left out"
+    assert caplog.messages == [message]
+    assert len(CityscapesLayout(cityscapes_root, "train", load_panoptic=False)) == 2
+
+    del index["annotations"][0]
+    path.write_text(json.dumps(index))
+    with pytest.raises(DatasetError, match=r"2 of 2 images in .*render, whose --resume"):
+        CityscapesLayout(cityscapes_root, "train")
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
         ("*_leftImg8bit.png", r"leftImg8bit/train/\*/\*_leftImg8bit\.png"),
         ("cityscapes_panoptic_train.json", r"cityscapes_panoptic_train\.json does not exist"),
-        ("*_disparity.png", r"_disparity\.png does not exist"),
+        ("*_disparity.png", r"_disparity\.png does not exist.*render, whose --resume completes"),
         ("*_camera.json", r"_camera\.json does not exist"),
-        ("*_gtFine_panoptic.png", r"_gtFine_panoptic\.png does not exist"),
+        ("*_gtFine_panoptic.png", r"_panoptic\.png does not exist.*render, whose --resume"),
     ],
 )
 def test_a_missing_file_is_named(cityscapes_root, pattern, message):

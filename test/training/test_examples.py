@@ -86,6 +86,14 @@ def test_balanced_depth_reaches_the_example(view):
     assert (balanced[~is_labelled] == 1).all()
 
 
+def test_whether_crowds_have_centers_reaches_the_example(view):
+    crowd = np.full((32, 64), 11_000, np.int32)
+    crowded = replace(view, panoptic=crowd)
+    assert not maker().from_view(crowded)["center_heatmap"].any()
+    example = maker(ignore_crowd_in_center=False).from_view(crowded)
+    assert example["center_heatmap"].max() == 1
+
+
 def test_class_weights_hold_for_groups_too(view):
     weights = [1.0] * 19
     weights[12], weights[5] = 4.0, 2.0

@@ -62,6 +62,21 @@ def test_an_example_depends_on_seed_and_number_alone():
     assert len(set(forward)) == 20
 
 
+def test_the_first_of_a_batch_draws_the_same_from_whatever_dataset_it_comes():
+    # Datasets of one frame need no draw to choose it, so that the first draw is seen here.
+    mixed = Mixture(
+        {name: MixedDataset(Named(name, 1), 1.0, to_example) for name in "ab"},
+        batch_size=1,
+        seed=0,
+    )
+    draws = {"a": [], "b": []}
+    for step in range(400):
+        example = mixed[step]
+        draws[example["name"][0]].append(example["draw"].item())
+    for values in draws.values():
+        assert np.mean(values) == pytest.approx(0.5, abs=0.06)
+
+
 def test_nothing_to_mix_is_an_error():
     with pytest.raises(ValueError, match="none has a positive weight"):
         mixture(a=0.0)

@@ -115,8 +115,9 @@ def test_cityscapes_dvps(dvps_root):
     np.testing.assert_array_equal(sample.image, RGB)
     assert (sample.panoptic[0] == 0).all()
     assert (sample.panoptic[1] == -1).all()
-    assert sample.panoptic[2, 0] == 13_000
-    assert sample.panoptic[3, 5] == 13_002
+    # No crowd: the data set counts instances from 0.
+    assert sample.panoptic[2, 0] == 13_001
+    assert sample.panoptic[3, 5] == 13_003
     assert sample.panoptic.dtype == np.int32
     assert sample.depth[0, 0] == 0
     assert sample.depth[3, 3] == 10.5

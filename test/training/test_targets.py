@@ -30,7 +30,8 @@ def test_targets_equal_the_reference(reference):
         for entry in json.loads(str(reference["segments"]))
     ]
     parameters = json.loads(str(reference["kw"]))
-    targets = TargetGenerator(CITYSCAPES, **parameters)(reference["panoptic"], segments)
+    generate = TargetGenerator(CITYSCAPES, **parameters, ignore_crowd_in_center=False)
+    targets = generate(reference["panoptic"], segments)
     np.testing.assert_array_equal(targets.semantic, reference["sem_seg"])
     np.testing.assert_array_equal(targets.semantic_weight, reference["sem_seg_weights"])
     np.testing.assert_array_equal(targets.center_weight, reference["center_weights"])
@@ -40,7 +41,7 @@ def test_targets_equal_the_reference(reference):
     np.testing.assert_allclose(targets.center_points, reference["center_points"], atol=1e-9)
 
 
-def reference_targets(panoptic, segments, sigma, small_area, small_weight):
+def reference_targets(panoptic, segments, sigma, small_area, small_weight, ignore_crowd):
     """Straight from the definition, one segment at a time."""
     height, width = panoptic.shape
     semantic = np.full(panoptic.shape, 255, np.uint8)
@@ -56,12 +57,14 @@ def reference_targets(panoptic, segments, sigma, small_area, small_weight):
         if mask.sum() < small_area:
             weight[mask] = small_weight
         y, x = ys[mask].mean(), xs[mask].mean()
+        offset[:, mask] = [y - ys[mask], x - xs[mask]]
+        if segment.is_crowd and ignore_crowd:
+            continue
         dy, dx = ys - round(y), xs - round(x)
         gaussian = np.exp(-(dy**2 + dx**2) / (2 * sigma**2))
         reach = int(3 * sigma + 1)
         gaussian[(abs(dy) > reach) | (abs(dx) > reach)] = 0
         heatmap = np.maximum(heatmap, gaussian)
-        offset[:, mask] = [y - ys[mask], x - xs[mask]]
     return semantic, weight, heatmap, offset
 
 
@@ -73,15 +76,22 @@ def reference_targets(panoptic, segments, sigma, small_area, small_weight):
     ),
     sigma=st.sampled_from([1, 2, 3, 10]),
     small_area=st.integers(0, 60),
+    ignore_crowd=st.booleans(),
 )
 @settings(max_examples=60, deadline=None)
-def test_targets_equal_their_definition(labels, sigma, small_area):
+def test_targets_equal_their_definition(labels, sigma, small_area, ignore_crowd):
     segments = segments_of(labels, CITYSCAPES)
     generate = TargetGenerator(
-        CITYSCAPES, sigma=sigma, small_instance_area=small_area, small_instance_weight=5
+        CITYSCAPES,
+        sigma=sigma,
+        small_instance_area=small_area,
+        small_instance_weight=5,
+        ignore_crowd_in_center=ignore_crowd,
     )
     targets = generate(labels, segments)
-    semantic, weight, heatmap, offset = reference_targets(labels, segments, sigma, small_area, 5)
+    semantic, weight, heatmap, offset = reference_targets(
+        labels, segments, sigma, small_area, 5, ignore_crowd
+    )
     np.testing.assert_array_equal(targets.semantic, semantic)
     np.testing.assert_array_equal(targets.semantic_weight, weight)
     np.testing.assert_allclose(targets.center_heatmap[0], heatmap, atol=1e-6)
@@ -102,6 +112,24 @@ def test_a_segment_that_was_cropped_away_has_no_center():
     targets = TargetGenerator(CITYSCAPES)(np.zeros((4, 6), np.int32), [TargetSegment(7, 13)])
     assert targets.center_points.shape == (0, 2)
     assert not targets.center_heatmap.any()
+
+
+def test_a_crowd_has_no_center_unless_it_should_as_in_the_reference():
+    # The crowd is in two parts, with road where it is on average.
+    panoptic = np.zeros((9, 21), np.int32)
+    panoptic[3:6, 0:3] = panoptic[3:6, 18:21] = 11_000
+    panoptic[0:3, 0:3] = 11_001
+    segments = [TargetSegment(0, 0), TargetSegment(11_000, 11, True), TargetSegment(11_001, 11)]
+    targets = TargetGenerator(CITYSCAPES, sigma=1)(panoptic, segments)
+    np.testing.assert_array_equal(targets.center_points, [[1, 1]])
+    assert targets.center_heatmap[0, 1, 1] == 1
+    assert not targets.center_heatmap[0, :, 6:].any()
+    assert not targets.center_weight[0][panoptic == 11_000].any()
+
+    generate = TargetGenerator(CITYSCAPES, sigma=1, ignore_crowd_in_center=False)
+    targets = generate(panoptic, segments)
+    np.testing.assert_array_equal(targets.center_points, [[4, 10], [1, 1]])
+    assert targets.center_heatmap[0, 4, 10] == 1
 
 
 def test_crowds_can_be_unlabelled_in_the_semantic_target():

@@ -22,6 +22,7 @@ from training.config import TrainConfig
 from training.config_file import config_from_dict
 from training.run_state import FILE_NAME, changed_entries
 from training.train import LossNotFiniteError, train
+from training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -62,6 +63,26 @@ def test_resuming_gives_the_same_weights_as_an_unbroken_run(tmp_path, monkeypatc
     assert state_of(broken)["step"] == 4
     assert_same_weights(state_of(unbroken)["network"], state_of(broken)["network"])
     assert_same_weights(state_of(unbroken)["ema"], state_of(broken)["ema"])
+
+
+def test_a_second_signal_does_not_end_the_save_that_the_first_asked_for(
+    tmp_path, monkeypatch, small_config
+):
+    save = Trainer.save
+
+    def disturbed(trainer):
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(trainer)
+
+    monkeypatch.setattr(Trainer, "save", disturbed)
+    missed = []
+    previous = signal.signal(signal.SIGTERM, lambda *signalled: missed.append(signalled))
+    try:
+        train(config_from_dict(small_config(tmp_path, iterations=1)), CPU)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert missed == []
+    assert state_of(tmp_path)["step"] == 1
 
 
 def test_the_exported_checkpoint_holds_the_averaged_weights(tmp_path, small_config):

@@ -28,6 +28,16 @@ def test_the_command_line_reports_mistakes_in_one_line(tmp_path, capsys, small_c
     assert "loop.speed: unknown key" in capsys.readouterr().err
 
 
+def test_mistakes_can_be_looked_for_without_training(tmp_path, capsys, small_config):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(small_config(tmp_path / "out")))
+    arguments = ["--config", str(path), "--device", "cpu", "--check"]
+    assert main(arguments) == 0
+    assert not (tmp_path / "out").exists()
+    assert main([*arguments, "--set", "loop.speed=9"]) == 1
+    assert capsys.readouterr().err.startswith("error: loop.speed: unknown key, expected one of ")
+
+
 def test_a_file_that_a_worker_misses_is_one_line(tmp_path, cityscapes_root, capsys, small_config):
     # All but the first, which is opened before there are workers.
     for labels in sorted(cityscapes_root.glob("gtFine/cityscapes_panoptic_train/*.png"))[1:]:

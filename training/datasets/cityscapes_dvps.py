@@ -7,7 +7,8 @@
     video_sequence/SPLIT/NAME_gtFine_instanceTrainIds.png  uint16 or int32, see below
     video_sequence/SPLIT/NAME_depth.png                    uint16, value / 256 m, 0 = hole
 
-Labels are ``trainId * 1000 + instance``; 32 000 is void, things of instance 0 are crowds.
+Labels are ``trainId * 1000 + instance``; 32 000 is void, crowds too. Instances of things count
+from 0.
 """
 
 from __future__ import annotations
@@ -86,5 +87,7 @@ def _read_panoptic(path: Path) -> npt.NDArray[np.int32]:
     if values.ndim != 2:
         raise DatasetError(f"{_NAME}: {path} has shape {values.shape}, expected one channel.")
     category = values // CITYSCAPES.label_divisor
+    # 0 would be a crowd here.
+    values[np.isin(category, CITYSCAPES.thing_ids)] += 1
     values[category >= len(CITYSCAPES)] = VOID
     return values

@@ -11,11 +11,14 @@
     camera/SPLIT/CITY/NAME_camera.json
 
 Each of panoptic, disparity, depth may be absent as a whole. Depth is preferred to disparity.
+Where panoptic labels are read, images that the JSON does not list are left out: drawing streets
+lists a town's frames once all of them are whole.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +36,19 @@ from training.datasets.sample import (
 )
 
 _NAME = "Cityscapes layout"
+_STREETS_REMEDY = (
+    "generated streets come from python -m training.streets.render, whose --resume completes them."
+)
 _IMAGE_REMEDY = (
     "Cityscapes (leftImg8bit_trainvaltest, disparity_trainvaltest, camera_trainvaltest) can be "
-    "downloaded after registration at https://www.cityscapes-dataset.com; generated streets come "
-    "from python -m training.streets.render."
+    f"downloaded after registration at https://www.cityscapes-dataset.com; {_STREETS_REMEDY}"
 )
 _PANOPTIC_REMEDY = (
-    "Download gtFine_trainvaltest and run cityscapesscripts' csCreatePanopticImgs on it."
+    "Of Cityscapes, download gtFine_trainvaltest and run cityscapesscripts' csCreatePanopticImgs "
+    f"on it; {_STREETS_REMEDY}"
 )
+
+logger = logging.getLogger("training")
 
 
 class CityscapesLayout:
@@ -52,6 +60,10 @@ class CityscapesLayout:
         labels: Classes, matched by name with those of the panoptic JSON.
         load_panoptic: Whether to read panoptic labels; they must exist then.
         load_depth: Whether to read depth or disparity; one must exist then.
+
+    Raises:
+        DatasetError: If a folder or the index of panoptic labels is missing or damaged, or no
+            image is left.
     """
 
     def __init__(
@@ -81,6 +93,7 @@ class CityscapesLayout:
         self._category_of: dict[int, int] = {}
         if load_panoptic:
             self._read_panoptic_index()
+            self._images = self._listed(folder)
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -89,7 +102,7 @@ class CityscapesLayout:
     def __getitem__(self, index: int) -> Sample:
         """Read frame ``index``."""
         path = self._images[index]
-        name = path.name.rsplit("_leftImg8bit", 1)[0]
+        name = _frame_name(path)
         city = path.parent.name
         camera = self._read_camera(city, name)
         return Sample(
@@ -105,8 +118,8 @@ class CityscapesLayout:
         """Return the classes of frame ``index``, without reading it."""
         if self._segments is None:
             return frozenset()
-        name = self._images[index].name.rsplit("_leftImg8bit", 1)[0]
-        categories = {int(s["category_id"]) for s in self._segments_of(name)}
+        segments = self._segments[_panoptic_file(_frame_name(self._images[index]))]
+        categories = {int(s["category_id"]) for s in segments}
         return frozenset(self._category_of[c] for c in categories if c in self._category_of)
 
     def _read_panoptic_index(self) -> None:
@@ -129,27 +142,33 @@ class CityscapesLayout:
                 f"{_NAME}: {path} is damaged ({error!r}). {_PANOPTIC_REMEDY}"
             ) from error
 
-    def _segments_of(self, name: str) -> list[dict[str, Any]]:
+    def _listed(self, folder: Path) -> list[Path]:
         assert self._segments is not None
-        file_name = _panoptic_file(name)
-        if file_name not in self._segments:
-            raise DatasetError(
-                f"{_NAME}: gtFine/cityscapes_panoptic_{self._split}.json in {self._root} has no "
-                f"entry {file_name}. {_PANOPTIC_REMEDY}"
-            )
-        return self._segments[file_name]
+        listed = [
+            path for path in self._images if _panoptic_file(_frame_name(path)) in self._segments
+        ]
+        left_out = (
+            f"{len(self._images) - len(listed)} of {len(self._images)} images in {folder} are not "
+            "in its index and are left out"
+        )
+        if not listed:
+            raise DatasetError(f"{_NAME}: {left_out}. {_PANOPTIC_REMEDY}")
+        if len(listed) < len(self._images):
+            logger.warning("%s", left_out)
+        return listed
 
     def _read_panoptic(self, name: str) -> npt.NDArray[np.int32]:
+        assert self._segments is not None
+        file_name = _panoptic_file(name)
         folder = self._root / "gtFine" / f"cityscapes_panoptic_{self._split}"
-        path = require_file(folder / _panoptic_file(name), _NAME, _PANOPTIC_REMEDY)
-        segments = self._segments_of(name)
+        path = require_file(folder / file_name, _NAME, _PANOPTIC_REMEDY)
         color = read_image(path, _NAME).astype(np.int32)
         ids = color @ np.array([1, 256, 65536], dtype=np.int32)
 
         divisor = self._labels.label_divisor
         counter: dict[int, int] = {}
         lookup: dict[int, int] = {}
-        for segment in segments:
+        for segment in self._segments[file_name]:
             category_id = self._category_of.get(int(segment["category_id"]))
             if category_id is None:
                 continue
@@ -195,6 +214,10 @@ class CityscapesLayout:
         depth = np.zeros_like(raw)
         np.divide(product * 256, raw - 1, out=depth, where=raw > 1)
         return depth
+
+
+def _frame_name(image: Path) -> str:
+    return image.name.rsplit("_leftImg8bit", 1)[0]
 
 
 def _panoptic_file(name: str) -> str:

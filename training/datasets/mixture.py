@@ -65,7 +65,9 @@ class Mixture(Dataset[Example]):
         """Make example ``index`` of the stream."""
         step, slot = divmod(index, self._batch_size)
         # One shift per batch spreads the slots evenly over the datasets (systematic sampling).
-        shift = np.random.default_rng((self._seed, step)).random()
+        # Not (seed, step), which NumPy pads with a zero: that is the key of slot 0.
+        key = (self._seed, step, self._batch_size + len(self._datasets))
+        shift = np.random.default_rng(key).random()
         position = (slot + shift) / self._batch_size
         chosen = int(np.searchsorted(self._cumulative, position, side="right"))
         chosen = min(chosen, len(self._datasets) - 1)
