@@ -66,9 +66,7 @@ class Camera:
     def start(self, deliver: Callable[[Camera, Frame], None]) -> None:
         """Subscribe; ``deliver`` gets every image that is to be worked on."""
         self.health = Health()
-        self.calibrations = CalibrationBuffer()
-        self.continuity = self.continuity.successor()
-        self.newest_stamp_ns = 0
+        self.reset()  # the last calibration stays: it may have been the only one to come
         self._limit = RateLimit()
         self._deliver = deliver
         compressed = self._settings().image_transport == "compressed"
@@ -96,7 +94,7 @@ class Camera:
         self._images = self._camera_info = None
 
     def reset(self) -> None:
-        """Forget what belongs to the time before: a clock or a recording has jumped back."""
+        """Forget what belongs to the time before, as when a clock or a recording jumps back."""
         self.calibrations.forget_all_but_last()
         self.continuity = self.continuity.successor()
         self.newest_stamp_ns = 0
@@ -115,8 +113,8 @@ class Camera:
         """Ask for reliable images where best effort loses them; to be called now and then."""
         if self._images is not None:
             settings = self._settings()
-            publishers = self._node.count_publishers(self._image_topic)
-            loss = self.health.loss(publishers) if settings.enable else ""
+            self.health.on_publishers(len(self._images.publishers()))
+            loss = self.health.loss() if settings.enable else ""
             self._images.mend(loss, allowed=settings.reliable_on_loss)
 
     def surroundings(self, busy_s: float) -> Surroundings:
@@ -124,7 +122,7 @@ class Camera:
         inputs = [] if self._images is None else [self._camera_info, self._images.subscription]
         return Surroundings(
             topic=self._image_topic,
-            publishers=self._node.count_publishers(self._image_topic) if inputs else 0,
+            camera_info_topic=self._node.resolve_topic_name(self._topic("camera_info")),
             incompatible=tuple(
                 text
                 for subscription in inputs

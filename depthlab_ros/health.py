@@ -66,14 +66,14 @@ class Surroundings:
 
     Attributes:
         topic: Full name of the image topic.
-        publishers: How many publish on it.
-        incompatible: Which of them, or on which topic, offer a QoS that cannot be received.
+        camera_info_topic: Full name of the calibration's topic.
+        incompatible: Who publishes what cannot be received, and why.
         enabled: Whether images are to be worked on.
         busy_s: Seconds that the frame under way has taken so far.
     """
 
     topic: str
-    publishers: int
+    camera_info_topic: str
     incompatible: tuple[str, ...]
     enabled: bool
     busy_s: float
@@ -93,10 +93,14 @@ class Health:
     last_error: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     latency_ms: float | None = None
+    focal_length: str = "unknown"
+    is_metric: bool = True
+    told_unscaled: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         self._start = self.clock()
+        self._publisher_since: float | None = None
 
     def on_received(self) -> None:
         """Count a frame that came in."""
@@ -113,6 +117,25 @@ class Health:
         with self._lock:
             for _ in range(number):
                 self.lost.count(self.clock())
+
+    def on_publishers(self, number: int) -> None:
+        """Take over how many publish images now."""
+        with self._lock:
+            if not number:
+                self._publisher_since = None
+            elif self._publisher_since is None:
+                self._publisher_since = self.clock()
+
+    def on_depth(self, focal_length: str, *, is_metric: bool) -> None:
+        """Take over what the depth of the newest frame rests on.
+
+        Args:
+            focal_length: In pixels, and where it is from.
+            is_metric: Whether the camera is calibrated, or the ground gives the scale.
+        """
+        with self._lock:
+            self.focal_length = focal_length
+            self.is_metric = is_metric
 
     def on_published(self, timings: Mapping[str, float], latency_ms: float | None) -> None:
         """Count a frame whose outputs went out.
@@ -138,28 +161,31 @@ class Health:
             while self.dropped.total < total:
                 self.dropped.count(self.clock())
 
-    def loss(self, publishers: int) -> str:
-        """Return in a few words what gets lost of the images that so many publish, if any is."""
+    def loss(self) -> str:
+        """Return in a few words what gets lost of the images on their way, if anything does."""
         with self._lock:
             now = self.clock()
             if self._many_lost(now):
                 return "images get lost on their way"
             # The middleware tells of losses only when a later image comes through. Once one has
             # come, silence is more likely a pause.
-            if publishers and self.received.last is None and self._silence(now) > NO_IMAGES_S:
+            is_published = self._publisher_since is not None
+            if is_published and self.received.last is None and self._silence(now) > NO_IMAGES_S:
                 return "no image comes through"
             return ""
 
     def warning(self, around: Surroundings) -> str:
         """Return the most pressing reason to warn, empty if there is none."""
-        return self.input_warning(around) or self._work_warning(around)
+        return (
+            self.input_warning(around) or self._work_warning(around) or self.scale_warning(around)
+        )
 
     def input_warning(self, around: Surroundings) -> str:
         """Return why images do not come in, or not all of them; empty if they do."""
         with self._lock:
             now = self.clock()
             if around.incompatible:
-                return f"incompatible QoS: {'; '.join(around.incompatible)}"
+                return "; ".join(around.incompatible)
             if not around.enabled:
                 return ""
             received, lost = self.received.recent(now), self.lost.recent(now)
@@ -167,7 +193,7 @@ class Health:
             if silence > NO_IMAGES_S and not lost:
                 who = (
                     f"it has a publisher, so large images may get lost: {WHAT_AGAINST_LOSSES}"
-                    if around.publishers
+                    if self._publisher_since is not None
                     else "nobody publishes it"
                 )
                 return f"no image on {around.topic} for {silence:.0f} s; {who}"
@@ -178,8 +204,20 @@ class Health:
                 )
             return ""
 
+    def scale_warning(self, around: Surroundings) -> str:
+        """Return why depth is not in metres; empty if it is, or none was published of late."""
+        with self._lock:
+            if not around.enabled or self.is_metric or not self.published.recent(self.clock()):
+                return ""
+            return (
+                f"depth is not metric: no calibrated camera_info on {around.camera_info_topic}; "
+                "publish one, or set the parameter focal_length"
+            )
+
     def _silence(self, now: float) -> float:
-        return now - (self._start if self.received.last is None else self.received.last)
+        since = self._start if self.received.last is None else self.received.last
+        # A driver that starts later than the node takes a moment to its first image, too.
+        return now - max(since, self._publisher_since or since)
 
     def _many_lost(self, now: float) -> bool:
         received, lost = self.received.recent(now), self.lost.recent(now)
@@ -219,5 +257,6 @@ class Health:
                 "frames_failed": str(self.failed.total),
                 **stages,
                 "latency_ms": latency,
+                "focal_length": self.focal_length,
                 "last_error": self.last_error,
             }

@@ -25,6 +25,7 @@ from rclpy.qos import (
     qos_policy_name_from_kind,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
 
 INPUT_QOS = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=1
@@ -86,13 +87,24 @@ def subscribe(
 
 def incompatible_publishers(node: LifecycleNode, subscription: Any) -> list[str]:
     """Return which publishers cannot be heard now, and why; the event tells of new ones only."""
+    topic, wanted = subscription.topic_name, _type_name(subscription.msg_type)
     found = []
-    for publisher in node.get_publishers_info_by_topic(subscription.topic_name):
+    for publisher in node.get_publishers_info_by_topic(topic):
+        name = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+        offered = publisher.topic_type
+        if offered != wanted:
+            are_images = {offered, wanted} == {_type_name(Image), _type_name(CompressedImage)}
+            advice = ": set image_transport" if are_images else ""
+            found.append(f"{topic} from {name} is {offered}, not {wanted}{advice}")
+            continue
         verdict, reason = qos_check_compatible(publisher.qos_profile, subscription.qos_profile)
         if verdict == QoSCompatibility.ERROR:
-            name = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
-            found.append(f"{subscription.topic_name} from {name}: {reason.strip(' ;')}")
+            found.append(f"incompatible QoS: {topic} from {name}: {reason.strip(' ;')}")
     return found
+
+
+def _type_name(kind: type) -> str:
+    return f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
 
 
 class ImageSubscription:
@@ -126,6 +138,12 @@ class ImageSubscription:
         policy: ReliabilityPolicy = self.subscription.qos_profile.reliability
         return str(policy.name.lower())
 
+    def publishers(self) -> list[Any]:
+        """Return the publishers of the topic and its type; others cannot be heard at all."""
+        wanted = _type_name(self.subscription.msg_type)
+        found = self._node.get_publishers_info_by_topic(self.subscription.topic_name)
+        return [publisher for publisher in found if publisher.topic_type == wanted]
+
     def mend(self, loss: str, *, allowed: bool) -> None:
         """Ask for reliable images if there is a loss and every publisher offers them.
 
@@ -136,10 +154,7 @@ class ImageSubscription:
             loss: What there is to mend; empty if nothing is.
             allowed: Whether reliable images may be asked for; if not, best effort comes back.
         """
-        offered = [
-            publisher.qos_profile.reliability
-            for publisher in self._node.get_publishers_info_by_topic(self.subscription.topic_name)
-        ]
+        offered = [publisher.qos_profile.reliability for publisher in self.publishers()]
         all_reliable = all(policy == ReliabilityPolicy.RELIABLE for policy in offered)
         topic = self.subscription.topic_name
         if self._switched and not (allowed and all_reliable):

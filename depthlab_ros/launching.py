@@ -21,6 +21,7 @@ from depthlab_ros.child_process import (
     TRANSPORT_VARIABLES,
     transports_are_chosen,
 )
+from depthlab_ros.image_transport import SUFFIX, transport
 
 PACKAGE = "depthlab_ros"
 
@@ -67,11 +68,27 @@ def common_arguments() -> list[DeclareLaunchArgument]:
     ]
 
 
-def topic_arguments(image_topic: str) -> list[DeclareLaunchArgument]:
-    """Return the declarations of the arguments that name one camera's topics.
+def transport_argument(otherwise: str) -> DeclareLaunchArgument:
+    """Return the declaration of ``image_transport``.
+
+    Args:
+        otherwise: What an empty one means, in words.
+    """
+    return DeclareLaunchArgument(
+        "image_transport",
+        default_value="",
+        choices=["", "raw", "compressed"],
+        description="Whether images are sensor_msgs/Image or CompressedImage; "
+        f"empty = {otherwise}",
+    )
+
+
+def topic_arguments(image_topic: str, otherwise: str) -> list[DeclareLaunchArgument]:
+    """Return the declarations of the arguments that tell one camera's topics.
 
     Args:
         image_topic: Default of the argument of that name.
+        otherwise: Which transport images have where no argument tells it, in words.
     """
     return [
         DeclareLaunchArgument(
@@ -89,20 +106,30 @@ def topic_arguments(image_topic: str) -> list[DeclareLaunchArgument]:
             default_value="",
             description="Topic of the CameraInfo; empty = camera_info beside image_topic",
         ),
+        transport_argument(
+            f"compressed if image_topic ends in {SUFFIX} or compressed_topic is given, else "
+            f"{otherwise}"
+        ),
     ]
 
 
 def topic_remappings(context: LaunchContext) -> list[tuple[str, str]]:
     """Return where the node's inputs come from by the arguments that name topics."""
-    image_topic = given(context, "image_topic").removesuffix("/compressed")
+    image_topic = given(context, "image_topic").removesuffix(SUFFIX)
     parent, slash, _ = image_topic.rpartition("/")
     # Beside the images, as image_transport names it.
-    compressed_topic = given(context, "compressed_topic") or f"{image_topic}/compressed"
+    compressed_topic = given(context, "compressed_topic") or f"{image_topic}{SUFFIX}"
     return [
         ("image_raw", image_topic),
         ("image_raw/compressed", compressed_topic),
         ("camera_info", given(context, "camera_info_topic") or f"{parent}{slash}camera_info"),
     ]
+
+
+def topic_transport(context: LaunchContext) -> dict[str, str]:
+    """Return the parameter ``image_transport`` by the arguments that name topics."""
+    names = ("image_transport", "image_topic", "compressed_topic")
+    return transport(*(given(context, name) for name in names))
 
 
 def shown_images(topics: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

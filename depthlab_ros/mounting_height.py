@@ -58,3 +58,11 @@ class MountingHeight:
     def close(self) -> None:
         """Stop listening."""
         self._listener.unregister()
+        # A buffer leaves these with the node, whose clock would then call what is long gone. Not
+        # every version of tf2_ros has both.
+        service = getattr(self._buffer, "srv", None)
+        if service is not None:
+            self._node.destroy_service(service)
+        jumps = getattr(self._buffer, "jump_handle", None)
+        if jumps is not None:
+            jumps.unregister()

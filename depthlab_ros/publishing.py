@@ -67,4 +67,15 @@ def publish(
     }
     latency_ms = (now_ns - stamp_ns) / 1e6 + (done - begun) * 1e3
     is_known = 0.0 <= latency_ms <= LONGEST_LATENCY_S * 1e3
+    is_scaled = prediction.ground is not None and prediction.ground.applied
+    camera.health.on_depth(
+        _focal_length(inferred), is_metric=inferred.camera is not None or is_scaled
+    )
     camera.health.on_published(timings, latency_ms if is_known else None)
+
+
+def _focal_length(inferred: InferredFrame) -> str:
+    if inferred.camera is None:
+        return "assumed: no calibration"
+    source = "parameter" if inferred.settings.focal_length > 0.0 else "camera_info"
+    return f"{inferred.camera.focal_length:.1f} px ({source})"

@@ -93,6 +93,10 @@ class Reporter:
         self._warned[camera.name] = self._warned[camera.name] + 1 if missing else 0
         if self._warned[camera.name] == LASTING:
             self._node.get_logger().warning(missing)
+        unscaled = camera.health.scale_warning(around)
+        if unscaled and not camera.health.told_unscaled:
+            camera.health.told_unscaled = True
+            camera.logger.warning(unscaled)
         return missing or camera.health.warning(around)
 
 

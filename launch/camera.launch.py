@@ -6,6 +6,7 @@ from __future__ import annotations
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
+from depthlab_ros.image_transport import transport
 from depthlab_ros.launching import (
     camera_player,
     common_arguments,
@@ -16,6 +17,7 @@ from depthlab_ros.launching import (
     shown_images,
     topic_arguments,
     topic_remappings,
+    topic_transport,
 )
 
 NO_PLAYER = "none"
@@ -31,7 +33,9 @@ def generate_launch_description() -> LaunchDescription:
                 description="What camera_player shows: camera device, video, image folder or "
                 f"rosbag2; '{NO_PLAYER}' = a camera driver of your own publishes image_topic",
             ),
-            *topic_arguments("image_raw"),
+            *topic_arguments(
+                "image_raw", otherwise="as in params_file (with camera_player always)"
+            ),
             DeclareLaunchArgument(
                 "rate",
                 default_value="",
@@ -49,7 +53,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     source, rate = given(context, "source"), given(context, "rate")
     topics = topic_remappings(context)
     if source == NO_PLAYER:
-        node = depthlab_node(context, {}, remappings=topics)
+        node = depthlab_node(context, topic_transport(context), remappings=topics)
         return [*large_images(context), node, *rviz(context, remappings=shown_images(topics))]
     images = dict(topics)["image_raw"]
     player = camera_player(
@@ -59,7 +63,10 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         remappings=topics,
     )
     node = depthlab_node(
-        context, {}, reliable_images=[f"/{images.removeprefix('/')}"], remappings=topics
+        context,
+        transport(given(context, "image_transport")),  # the player's are raw, whatever their name
+        reliable_images=[f"/{images.removeprefix('/')}"],
+        remappings=topics,
     )
     return [*large_images(context), player, node, *rviz(context, remappings=shown_images(topics))]
 

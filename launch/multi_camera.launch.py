@@ -6,6 +6,7 @@ from __future__ import annotations
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
+from depthlab_ros.image_transport import transport
 from depthlab_ros.launching import (
     camera_player,
     common_arguments,
@@ -13,6 +14,7 @@ from depthlab_ros.launching import (
     given,
     large_images,
     rviz,
+    transport_argument,
 )
 
 SHOWN = ("image_annotated", "depth/image", "panoptic/id", "image_raw", "points", "markers")
@@ -25,8 +27,9 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "cameras",
                 default_value="front,rear",
-                description="Names with commas between them; NAME/image_raw and "
-                "NAME/camera_info come in, NAME/segments and the rest go out",
+                description="Names with commas between them; NAME/image_raw (or "
+                "NAME/image_raw/compressed) and NAME/camera_info come in, NAME/segments and the "
+                "rest go out",
             ),
             DeclareLaunchArgument(
                 "sources",
@@ -35,6 +38,7 @@ def generate_launch_description() -> LaunchDescription:
                 "camera device, video, image folder or rosbag2; empty = camera drivers of your "
                 "own publish the images",
             ),
+            transport_argument("as in params_file"),
             *common_arguments(),
             OpaqueFunction(function=_nodes),
         ]
@@ -55,7 +59,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         *large_images(context),
         depthlab_node(
             context,
-            {"cameras": cameras},
+            {"cameras": cameras} | transport(given(context, "image_transport")),
             reliable_images=[f"/{camera}/image_raw" for camera in played],
         ),
         *(camera_player(context, source, namespace=name) for name, source in played.items()),

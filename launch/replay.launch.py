@@ -21,6 +21,7 @@ from depthlab_ros.launching import (
     shown_images,
     topic_arguments,
     topic_remappings,
+    topic_transport,
 )
 
 
@@ -29,13 +30,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument("bag", description="Folder or file of the rosbag2"),
-            *topic_arguments("/image_raw"),
-            DeclareLaunchArgument(
-                "image_transport",
-                default_value="raw",
-                choices=["raw", "compressed"],
-                description="Whether image_topic is of sensor_msgs/Image or CompressedImage",
-            ),
+            *topic_arguments("/image_raw", otherwise="raw"),
             DeclareLaunchArgument(
                 "rate", default_value="1.0", description="Speed, 1.0 = as it was recorded"
             ),
@@ -59,7 +54,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     topics = topic_remappings(context)
     node = depthlab_node(
         context,
-        {"use_sim_time": True, "image_transport": given(context, "image_transport")},
+        {"use_sim_time": True, "image_transport": "raw"} | topic_transport(context),
         remappings=topics,
     )
     play = ["ros2", "bag", "play", given(context, "bag"), "--clock", "100"]

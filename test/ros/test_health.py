@@ -9,7 +9,13 @@ import pytest
 
 from depthlab_ros.health import Health, Meter, Surroundings
 
-AROUND = Surroundings(topic="/image_raw", publishers=1, incompatible=(), enabled=True, busy_s=0.0)
+AROUND = Surroundings(
+    topic="/image_raw",
+    camera_info_topic="/camera_info",
+    incompatible=(),
+    enabled=True,
+    busy_s=0.0,
+)
 
 
 class HandClock:
@@ -45,12 +51,37 @@ def test_meter_tells_the_rate_of_late():
 def test_new_node_is_given_time(health, clock):
     assert health.warning(AROUND) == ""
     clock.now += 4.0
-    silent = health.warning(AROUND)
-    assert silent.startswith("no image on /image_raw for 4 s; it has a publisher, so large images")
-    alone = dataclasses.replace(AROUND, publishers=0)
-    assert health.warning(alone) == "no image on /image_raw for 4 s; nobody publishes it"
+    assert health.warning(AROUND) == "no image on /image_raw for 4 s; nobody publishes it"
     health.on_received()
     assert health.warning(AROUND) == ""
+
+
+def test_silence_counts_from_when_a_publisher_is_there(health, clock):
+    clock.now += 100.0
+    health.on_publishers(1)
+    assert (health.warning(AROUND), health.loss()) == ("", "")
+    clock.now += 2.5
+    health.on_publishers(2)
+    assert (health.warning(AROUND), health.loss()) == ("", "")
+    clock.now += 1.5
+    silent = health.warning(AROUND)
+    assert silent.startswith("no image on /image_raw for 4 s; it has a publisher, so large images")
+    assert health.loss() == "no image comes through"
+
+    health.on_publishers(0)
+    assert health.warning(AROUND) == "no image on /image_raw for 104 s; nobody publishes it"
+    assert health.loss() == ""
+    health.on_publishers(1)
+    assert (health.warning(AROUND), health.loss()) == ("", "")
+
+
+def test_silence_counts_from_the_last_image_of_a_publisher_that_stays(health, clock):
+    health.on_publishers(1)
+    clock.now += 10.0
+    health.on_received()
+    clock.now += 5.0
+    assert health.warning(AROUND).startswith("no image on /image_raw for 5 s; it has a publisher")
+    assert health.loss() == ""  # a pause, since one has come
 
 
 def test_disabled_node_misses_no_images(health, clock):
@@ -58,9 +89,44 @@ def test_disabled_node_misses_no_images(health, clock):
     assert health.warning(dataclasses.replace(AROUND, enabled=False)) == ""
 
 
-def test_incompatible_publisher_is_named(health):
-    around = dataclasses.replace(AROUND, incompatible=("/image_raw from /camera: reliability",))
-    assert health.warning(around) == "incompatible QoS: /image_raw from /camera: reliability"
+def test_incompatible_publishers_are_named(health):
+    around = dataclasses.replace(AROUND, incompatible=("/image_raw from /a: x", "/b is y"))
+    assert health.warning(around) == "/image_raw from /a: x; /b is y"
+
+
+UNSCALED = (
+    "depth is not metric: no calibrated camera_info on /camera_info; publish one, or set the "
+    "parameter focal_length"
+)
+
+
+def test_depth_that_is_not_metric_is_told_after_all_else(health, clock):
+    assert health.values()["focal_length"] == "unknown"
+    health.on_received()
+    health.on_depth("assumed: no calibration", is_metric=False)
+    assert health.warning(AROUND) == ""  # the frame is not out yet
+    health.on_published({}, None)
+    assert health.warning(AROUND) == UNSCALED
+    assert health.values()["focal_length"] == "assumed: no calibration"
+    assert health.warning(dataclasses.replace(AROUND, enabled=False)) == ""
+    health.on_failed("frame failed")
+    assert health.warning(AROUND) == "1 frames failed: frame failed"
+
+
+def test_depth_of_which_none_came_of_late_is_not_told(health, clock):
+    health.on_depth("assumed: no calibration", is_metric=False)
+    health.on_published({}, None)
+    clock.now += 6.0
+    health.on_received()  # nobody subscribes to what would be made of it
+    assert health.warning(AROUND) == ""
+
+
+def test_metric_depth_is_no_reason_to_warn(health):
+    health.on_received()
+    health.on_depth("50.0 px (camera_info)", is_metric=True)
+    health.on_published({}, None)
+    assert health.warning(AROUND) == ""
+    assert health.values()["focal_length"] == "50.0 px (camera_info)"
 
 
 def test_failure_is_told_for_a_while(health, clock):

@@ -6,14 +6,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
+from depthlab_ros import health
 from depthlab_ros.child_process import PROFILE_VARIABLES
 
 pytestmark = pytest.mark.skipif(
@@ -71,9 +73,11 @@ def test_large_images_of_a_driver_with_default_settings_all_come(ros, stub, unti
     assert "its publisher offers reliable images, which are asked for from now on" in lines[0]
 
 
-def input_qos(node) -> tuple[ReliabilityPolicy, int]:
-    [images] = [s for s in node.subscriptions if s.topic_name == "/image_raw"]
-    return images.qos_profile.reliability, images.qos_profile.depth
+def input_qos(node) -> tuple[ReliabilityPolicy, int] | None:
+    """Return what is asked for; None for the moment in which the subscription is another."""
+    found = [s.qos_profile for s in node.subscriptions if s.topic_name == "/image_raw"]
+    assert len(found) <= 1
+    return (found[0].reliability, found[0].depth) if found else None
 
 
 def losing(node) -> None:
@@ -95,6 +99,31 @@ def test_a_publisher_that_cannot_be_reliable_is_heard_again(ros, stub, until):
     until(lambda: received.total == before + 1)
     until(lambda: ros.peer.diagnostics[-1]["frames_received"] == str(before + 1))
     assert "incompatible" not in ros.peer.diagnostics[-1]["message"]
+
+
+def test_a_driver_that_starts_late_is_given_time(ros, stub, until, monkeypatch):
+    monkeypatch.setattr(health, "NO_IMAGES_S", 60.0)
+    ros.peer.destroy_publisher(ros.peer.image_pub)
+    node = ros.node(stub)
+    node.cameras[0].health.clock = lambda: time.monotonic() + 100.0
+    until(lambda: any("nobody publishes it" in d["message"] for d in ros.peer.diagnostics))
+    ros.peer.create_publisher(Image, "image_raw", 10)
+    until(lambda: node.count_publishers("image_raw") == 1)
+    told = len(ros.peer.diagnostics)
+    until(lambda: len(ros.peer.diagnostics) >= told + 3)
+    last = ros.peer.diagnostics[-1]
+    assert (last["message"], last["input_reliability"]) == ("active", "best_effort")
+
+
+def test_a_publisher_of_another_type_asks_for_nothing(ros, stub, until):
+    ros.peer.destroy_publisher(ros.peer.image_pub)
+    node = ros.node(stub)
+    losing(node)
+    ros.peer.create_publisher(CompressedImage, "image_raw", 10)
+    until(lambda: node.count_publishers("image_raw") == 1)
+    told = len(ros.peer.diagnostics)
+    until(lambda: len(ros.peer.diagnostics) >= told + 3)
+    assert input_qos(node) == (ReliabilityPolicy.BEST_EFFORT, 1)
 
 
 def test_switched_off_while_it_runs_best_effort_comes_back(ros, stub, until, parameter_overrides):

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from depthlab_ros.player import DEFAULT_FRAME_ID, PlayerParameters
 
 ROOT = Path(__file__).parents[2]
 COMMON = {"model", "device", "params_file", "rviz", "fixed_frame", "large_images"}
-TOPICS = {"image_topic", "compressed_topic", "camera_info_topic"}
+TOPICS = {"image_topic", "compressed_topic", "camera_info_topic", "image_transport"}
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
 
@@ -49,8 +50,8 @@ def test_launch_file_describes_every_argument(path):
     arguments = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
     assert {argument.name for argument in arguments} == {
         "camera.launch.py": COMMON | TOPICS | {"source", "rate"},
-        "replay.launch.py": COMMON | TOPICS | {"bag", "image_transport", "rate", "loop"},
-        "multi_camera.launch.py": COMMON | {"cameras", "sources"},
+        "replay.launch.py": COMMON | TOPICS | {"bag", "rate", "loop"},
+        "multi_camera.launch.py": COMMON | {"cameras", "sources", "image_transport"},
     }[path.name]
     assert all(argument.description for argument in arguments)
 
@@ -141,6 +142,36 @@ def test_topic_arguments_reach_the_nodes(name, arguments, topics):
     for node in started:
         node._perform_substitutions(context)
         assert dict(node.expanded_remapping_rules) == topics
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "transport"),
+    [
+        ("camera", {"source": "none"}, None),
+        ("camera", {"source": "none", "image_topic": "/a/b/compressed"}, "compressed"),
+        ("camera", {"source": "none", "compressed_topic": "/a/jpeg"}, "compressed"),
+        ("camera", {"source": "none", "image_transport": "raw"}, "raw"),
+        # What camera_player publishes is raw.
+        ("camera", {"source": "0", "image_topic": "/a/b/compressed"}, None),
+        ("camera", {"source": "0", "image_transport": "compressed"}, "compressed"),
+        ("replay", {"bag": "drive"}, "raw"),
+        ("replay", {"bag": "drive", "image_topic": "/a/b/compressed"}, "compressed"),
+        ("replay", {"bag": "drive", "compressed_topic": "/a/jpeg"}, "compressed"),
+        ("multi_camera", {}, None),
+        ("multi_camera", {"image_transport": "compressed"}, "compressed"),
+    ],
+)
+def test_image_transport_reaches_the_node(name, arguments, transport):
+    pytest.importorskip("launch_ros", reason="ROS's launch packages are not installed")
+    from launch_ros.actions import LifecycleNode
+
+    context, nodes = evaluated(name, arguments)
+    [node] = [entity for entity in nodes.execute(context) if isinstance(entity, LifecycleNode)]
+    node._perform_substitutions(context)
+    files = [Path(path) for path, _ in node._Node__expanded_parameter_arguments]
+    written = [path.read_text(encoding="utf-8") for path in files if path != Path("mine.yaml")]
+    found = re.findall("image_transport: (.*)", "".join(written))
+    assert found == ([transport] if transport else [])
 
 
 def test_rviz_is_told_the_fixed_frame():

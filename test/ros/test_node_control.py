@@ -99,7 +99,7 @@ def test_no_marker_of_a_frame_under_way_outlasts_disabling(ros, stub, until, ena
 def test_rate_limit(ros, stub, until, parameter_overrides):
     ros.peer.listen("segments")
     # So rare that no machine is slow enough for a second one.
-    node = ros.node(stub, max_rate=0.001)
+    node = ros.node(stub, max_rate=0.001, focal_length=50.0)
     received = node.cameras[0].health.received
     for number in range(1, 21):
         publish(ros, number)
