@@ -74,9 +74,11 @@ class Progress:
         steps = max(step - self._line_step, 1)
         means = self.means()
         parts = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-        left = timedelta(seconds=round((self.last_step - step) * elapsed / steps))
+        # The last step of a run by time is only estimated.
+        last_step = max(self.last_step, step)
+        left = timedelta(seconds=round((last_step - step) * elapsed / steps))
         text = (
-            f"step {step}/{self.last_step} loss {sum(means.values()):.3f} ({parts}) "
+            f"step {step}/{last_step} loss {sum(means.values()):.3f} ({parts}) "
             f"lr {lr:.2e} {steps * self._batch_size / elapsed:.1f} images/s "
             f"loading {100 * self._loading / elapsed:.0f}% left {left}"
         )

@@ -38,6 +38,15 @@ def test_speed_waiting_and_time_left(monkeypatch):
     assert line.endswith("loading 25% left 0:01:00")
 
 
+def test_a_run_that_does_more_steps_than_estimated_is_at_its_end(monkeypatch):
+    clock = Clock(monkeypatch)
+    progress = Progress(0, 4, batch_size=8)
+    clock.do_steps(progress, 5, loading=1.0, working=3.0)
+    line = progress.line(5, 0.01)
+    assert line.startswith("step 5/5 ")
+    assert line.endswith("left 0:00:00")
+
+
 def test_a_line_begins_anew_and_the_summary_covers_all(monkeypatch):
     clock = Clock(monkeypatch)
     progress = Progress(0, 20, batch_size=4)
