@@ -39,7 +39,7 @@ class GroundScaler:
     leave it as it is. A new one answers for a single image as it is seen.
 
     Attributes:
-        camera_height: Metres; may be changed as the camera moves, by what the ground shows as well.
+        camera_height: Metres; may be changed, as the camera moves over the ground that it sees.
         is_fitting: Whether the fit of the last frame was good enough to be taken in.
     """
 
