@@ -56,6 +56,7 @@ def test_the_drive_that_comes_with_the_package():
     frames = list(source.frames())
     assert [frame.time for frame in frames] == pytest.approx([k / 10 for k in range(80)])
     seen: set[int] = set()
+    holed: set[int] = set()
     for frame in frames:
         assert frame.camera is not None
         assert frame.camera.is_calibrated
@@ -66,10 +67,14 @@ def test_the_drive_that_comes_with_the_package():
         assert labelled.mean() > 0.8
         assert panoptic[labelled].max() < len(CITYSCAPES) * CITYSCAPES.label_divisor
         sky = panoptic == 10 * CITYSCAPES.label_divisor
-        np.testing.assert_array_equal(np.isnan(depth[labelled]), sky[labelled])
+        assert np.isnan(depth[sky]).all()
+        holes = np.isnan(depth) & labelled & ~sky
+        holed |= set(np.unique(panoptic[holes] // CITYSCAPES.label_divisor).tolist())
         assert np.nanmin(depth) > 0.1
         seen |= set(np.unique(panoptic[labelled] // CITYSCAPES.label_divisor).tolist())
     names = {CITYSCAPES.categories[category].name for category in seen}
     assert {"road", "building", "sky", "person", "car"} <= names
+    # Nothing but a wheel's spokes, which a pixel of the label may miss.
+    assert {CITYSCAPES.categories[category].name for category in holed} == {"bicycle"}
     first, last = frames[0].image.astype(int), frames[-1].image.astype(int)
     assert np.abs(first - last).mean() > 10
