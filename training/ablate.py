@@ -13,20 +13,18 @@ import argparse
 import dataclasses
 import itertools
 import json
-import math
 import re
-import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from depthlab_core.strict_load import dataclass_from_dict
+from training.ablation import DATASET, Ablation, Streets, load_ablation
+from training.ablation_table import table
 from training.arguments import positive_int
 from training.config import ConfigError
 from training.config_file import with_overrides
@@ -34,99 +32,6 @@ from training.final_report import FIGURES, FOLDER
 from training.run_state import changed_entries
 from training.streets.appearance import Split
 from training.streets.write import CityscapesWriter
-
-DATASET = "streets"
-"""The dataset of the ablation's configuration that the generated streets are for."""
-
-_SMALLER_IS_BETTER = (
-    "abs_rel",
-    "abs_rel_border",
-    "abs_rel_interior",
-    "sq_rel",
-    "rmse",
-    "rmse_log",
-    "silog",
-    "segment_depth",
-    "segment_depth_mean",
-)
-_BEST_IS_1 = ("median_ratio", "thing_height")
-
-
-@dataclass(frozen=True)
-class Streets:
-    """Generated streets that all runs read.
-
-    Attributes:
-        size: Height and width, pixels.
-        train, val: Number of frames of each part.
-        seed: Which towns.
-    """
-
-    size: tuple[int, int] = (256, 512)
-    train: int = 500
-    val: int = 100
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """What to try.
-
-    Attributes:
-        streets: The frames.
-        config: Of every run, as in a training configuration file.
-        axes: Settings by the name of what they are of; a setting is a list of overrides
-            ``a.b=value``. Every combination is tried.
-        seeds: Values of ``loop.seed``.
-        figures: Columns of the table, figures of ``training.evaluate`` on the streets, or with
-            ``NAME:`` before it on another dataset of the configuration.
-    """
-
-    config: dict[str, Any]
-    axes: dict[str, dict[str, tuple[str, ...]]]
-    streets: Streets = field(default_factory=Streets)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    figures: tuple[str, ...] = ("pq", "abs_rel", "dpq")
-
-    def combinations(self) -> Iterator[tuple[str, ...]]:
-        """Yield the names of the settings of each combination, one per axis."""
-        yield from itertools.product(*self.axes.values())
-
-    def overrides(self, combination: Sequence[str]) -> list[str]:
-        """Return the overrides of a combination."""
-        settings = zip(self.axes.values(), combination, strict=True)
-        return [override for axis, name in settings for override in axis[name]]
-
-    def reported(self) -> set[str]:
-        """Return the names of the datasets that the figures are of."""
-        return {figure.rpartition(":")[0] or DATASET for figure in self.figures}
-
-
-def load_ablation(path: Path) -> Ablation:
-    """Read an ablation, and check the configuration of every combination.
-
-    Raises:
-        ConfigError: If an entry is unknown, missing or wrong; the message names its path.
-    """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    try:
-        ablation = dataclass_from_dict(Ablation, data, path.name)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    for combination in ablation.combinations():
-        config = with_overrides(ablation.config, ablation.overrides(combination))
-        datasets = config.datasets.items()
-        known = {name for name, dataset in datasets if dataset.weight > 0 or dataset.validate}
-        missing = ablation.reported() - known
-        if missing:
-            raise ConfigError(
-                f"{path.name}.figures: got figures of {', '.join(sorted(missing))}, expected "
-                f"datasets that {' / '.join(combination)} trains on or validates on"
-            )
-    return ablation
 
 
 def check_earlier_runs(ablation: Ablation, out: Path) -> None:
@@ -246,47 +151,6 @@ def run_folder(out: Path, combination: Sequence[str], seed: int) -> Path:
     """Return where a run lies."""
     name = "-".join(re.sub(r"\W+", "_", setting.lower()) for setting in combination)
     return out / "runs" / name / str(seed)
-
-
-def table(ablation: Ablation, figures: Mapping[tuple[str, ...], list[dict[str, float]]]) -> str:
-    """Write the results as a Markdown table; the best mean of each column is bold.
-
-    Args:
-        ablation: What was tried.
-        figures: Results of the runs that ended, by combination.
-    """
-    best = {name: _best(name, figures.values()) for name in ablation.figures}
-    rows = [[*ablation.axes, *(f"`{name}`" for name in ablation.figures)]]
-    rows.append(["---"] * len(rows[0]))
-    for combination, runs in figures.items():
-        cells = [_cell(name, runs, best[name]) for name in ablation.figures]
-        if len(runs) < len(ablation.seeds):
-            cells[0] += f" ({len(runs)} of {len(ablation.seeds)} runs ended)"
-        rows.append([*combination, *cells])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _values(name: str, runs: Sequence[Mapping[str, float]]) -> list[float]:
-    return [run[name] for run in runs if name in run]
-
-
-def _best(name: str, cells: Sequence[list[dict[str, float]]] | Any) -> float | None:
-    means = [statistics.mean(_values(name, runs)) for runs in cells if _values(name, runs)]
-    figure = name.rpartition(":")[2].split("/")[0]
-    if figure in _BEST_IS_1:
-        return min(means, key=lambda mean: abs(math.log(mean)), default=None)
-    choose = min if figure in _SMALLER_IS_BETTER else max
-    return choose(means, default=None)
-
-
-def _cell(name: str, runs: Sequence[Mapping[str, float]], best: float | None) -> str:
-    values = _values(name, runs)
-    if not values:
-        return "-"
-    mean = statistics.mean(values)
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    text = f"{mean:.3f}"
-    return (f"**{text}**" if mean == best else text) + spread
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

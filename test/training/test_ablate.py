@@ -13,18 +13,9 @@ import cv2
 import pytest
 import yaml
 
-from training.ablate import (
-    Ablation,
-    Streets,
-    check_earlier_runs,
-    draw_streets,
-    figures_of,
-    load_ablation,
-    main,
-    run,
-    run_folder,
-    table,
-)
+from training.ablate import check_earlier_runs, draw_streets, figures_of, main, run, run_folder
+from training.ablation import Ablation, Streets, load_ablation
+from training.ablation_table import table
 from training.config import ConfigError, DatasetConfig
 from training.config_file import load_config, with_overrides
 from training.scales import warn_of_other_scale
