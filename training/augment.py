@@ -28,10 +28,13 @@ class AugmentConfig:
     """How views are drawn.
 
     Attributes:
-        crop: Height and width of every view in pixels.
-        scale: Smallest and largest factor of enlargement, relative to ``reference_width``.
+        crop: Height and width of a view in pixels.
+        other_crops: Further such sizes. Steps take ``crop`` and these in turn, so that the network
+            sees cameras of several aspect ratios whole; a step's examples have one size.
+        scale: Smallest and largest factor of enlargement, relative to ``reference_area``.
         scale_spacing: Whether the factor or its logarithm is drawn uniformly.
-        reference_width: Image width in pixels that scale 1 means; None: the image's own.
+        reference_area: Pixels that the whole image has at scale 1; None: its own. The area of
+            ``model.input.size`` shows frames as prediction does, whatever their aspect ratio.
         flip: Probability of a left-right flip.
         depth_under_scale: ``keep``: depth stays metric and the focal length follows the scale.
             ``divide``: depth is divided by the scale, and the focal length stays (the field's
@@ -45,9 +48,10 @@ class AugmentConfig:
     """
 
     crop: tuple[int, int] = (512, 1024)
+    other_crops: tuple[tuple[int, int], ...] = ()
     scale: tuple[float, float] = (0.5, 2.0)
     scale_spacing: Literal["log", "linear"] = "log"
-    reference_width: int | None = None
+    reference_area: int | None = None
     flip: float = 0.5
     depth_under_scale: Literal["keep", "divide"] = "keep"
     hole_erosion: int = 2
@@ -60,10 +64,27 @@ class AugmentConfig:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.crop) < 32 or self.crop[0] % 32 or self.crop[1] % 32:
-            raise ValueError(f"augment.crop: got {self.crop}, expected multiples of 32")
+        for name, crops in (("crop", (self.crop,)), ("other_crops", self.other_crops)):
+            if any(side < 32 or side % 32 for crop in crops for side in crop):
+                got = getattr(self, name)
+                raise ValueError(f"augment.{name}: got {got}, expected multiples of 32")
+        if self.reference_area is not None and self.reference_area <= 0:
+            raise ValueError(
+                f"augment.reference_area: got {self.reference_area}, expected a positive number"
+            )
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"augment.scale: got {self.scale}, expected 0 < smallest <= largest")
+
+    def of_step(self, step: int) -> AugmentConfig:
+        """Return the settings of one step, which has one crop."""
+        crops = (self.crop, *self.other_crops)
+        return replace(self, crop=crops[step % len(crops)], other_crops=())
+
+    def base_scale(self, height: int, width: int) -> float:
+        """Return what scale 1 enlarges an image of this size by."""
+        if self.reference_area is None:
+            return 1.0
+        return float(np.sqrt(self.reference_area / (height * width)))
 
 
 @dataclass(frozen=True)
@@ -91,8 +112,7 @@ class View:
 
 def draw_view(size: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> View:
     """Draw a view of an image of ``size`` (height, width)."""
-    width = size[1]
-    base = 1.0 if config.reference_width is None else config.reference_width / width
+    base = config.base_scale(*size)
     low, high = config.scale
     if config.scale_spacing == "log":
         scale = base * float(np.exp(rng.uniform(np.log(low), np.log(high))))

@@ -91,9 +91,9 @@ class ExampleMaker:
         )
         self._class_weights = _class_weights(target_config.class_weights)
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Example:
-        """Make an example out of a random view of ``sample``."""
-        plain = random_view(sample, self._augment, rng)
+    def __call__(self, sample: Sample, rng: np.random.Generator, step: int = 0) -> Example:
+        """Make an example out of a random view of ``sample``, of the size that ``step`` has."""
+        plain = random_view(sample, self._augment.of_step(step), rng)
         image = vary_color(plain.image, self._augment, rng)
         if self._style is not None:
             image = self._style(image, rng)

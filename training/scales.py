@@ -31,7 +31,7 @@ def warn_of_other_scale(
         model_input: At which size prediction does.
     """
     height, width = config.size if config.kind == "streets" else dataset[0].image.shape[:2]
-    base = 1.0 if augment.reference_width is None else augment.reference_width / width
+    base = augment.base_scale(height, width)
     low, high = (base * scale for scale in augment.scale)
     scale = input_geometry(height, width, model_input).input_width / width
     if not low <= scale <= high:

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from depthlab_core.config import InputConfig
+from depthlab_core.preprocess import input_geometry
 from training.augment import (
     FILL_COLOR,
     AugmentConfig,
@@ -127,11 +129,28 @@ def test_sparse_depth_is_kept_although_it_is_full_of_holes():
 
 
 def test_scales_are_drawn_over_the_whole_range():
-    config = AugmentConfig(crop=(32, 64), scale=(0.5, 2.0), reference_width=2 * WIDTH)
+    config = AugmentConfig(crop=(32, 64), scale=(0.5, 2.0), reference_area=4 * HEIGHT * WIDTH)
     rng = np.random.default_rng(0)
     scales = [draw_view((HEIGHT, WIDTH), config, rng).scale for _ in range(300)]
     assert min(scales) == pytest.approx(1.0, abs=0.05)
     assert max(scales) == pytest.approx(4.0, rel=0.05)
+
+
+@given(seed=st.integers(0, 2**32 - 1), aspect=st.floats(1.0, 3.0))
+@settings(max_examples=60, deadline=None)
+def test_frames_of_any_aspect_ratio_are_drawn_at_the_scale_of_prediction(seed, aspect):
+    size = (400, round(400 * aspect))
+    model = InputConfig(size=(384, 512))
+    config = AugmentConfig(crop=(64, 64), scale=(0.8, 1.4), reference_area=384 * 512)
+    scale = draw_view(size, config, np.random.default_rng(seed)).scale
+    predicted = input_geometry(*size, model).input_width / size[1]
+    assert 0.78 * predicted <= scale <= 1.42 * predicted
+
+
+def test_steps_take_the_crops_in_turn():
+    config = AugmentConfig(crop=(64, 96), other_crops=((32, 128), (96, 64)))
+    crops = [config.of_step(step).crop for step in range(7)]
+    assert crops == [(64, 96), (32, 128), (96, 64)] * 2 + [(64, 96)]
 
 
 def test_colour_varies_only_where_asked():
@@ -145,7 +164,12 @@ def test_colour_varies_only_where_asked():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"crop": (100, 64)}, "augment.crop"), ({"scale": (2.0, 1.0)}, "augment.scale")],
+    [
+        ({"crop": (100, 64)}, "augment.crop"),
+        ({"other_crops": ((64, 64), (64, 100))}, "augment.other_crops"),
+        ({"scale": (2.0, 1.0)}, "augment.scale"),
+        ({"reference_area": 0}, "augment.reference_area"),
+    ],
 )
 def test_wrong_settings_are_named(change, message):
     with pytest.raises(ValueError, match=message):

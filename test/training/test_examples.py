@@ -40,6 +40,15 @@ def crop(sample: Sample) -> Sample:
     )
 
 
+def test_a_step_has_the_size_whose_turn_it_is(street_samples):
+    augment = AugmentConfig(crop=(32, 64), other_crops=((64, 32),))
+    make = ExampleMaker(augment, TargetConfig(), METRIC, CITYSCAPES)
+    for step in range(4):
+        example = make(street_samples[0], np.random.default_rng(step), step)
+        size = (32, 64) if step % 2 == 0 else (64, 32)
+        assert {tuple(value.shape[-2:]) for value in example.values()} == {size}
+
+
 def test_metric_depth_stays_and_far_depth_is_unknown(view):
     depth = maker(max_depth=30.0).from_view(view)["depth"].numpy()
     is_near = view.depth <= 30

@@ -28,8 +28,8 @@ class Named:
         return Sample(image, None, None, None, None, f"{self.name}{index}")
 
 
-def to_example(sample: Sample, rng: np.random.Generator) -> dict:
-    return {"name": sample.name, "draw": torch.tensor(rng.random())}
+def to_example(sample: Sample, rng: np.random.Generator, step: int) -> dict:
+    return {"name": sample.name, "draw": torch.tensor(rng.random()), "step": step}
 
 
 def mixture(seed: int = 0, batch_size: int = 8, **weights: float) -> Mixture:
@@ -75,6 +75,11 @@ def test_the_first_of_a_batch_draws_the_same_from_whatever_dataset_it_comes():
         draws[example["name"][0]].append(example["draw"].item())
     for values in draws.values():
         assert np.mean(values) == pytest.approx(0.5, abs=0.06)
+
+
+def test_all_examples_of_a_step_are_told_its_number():
+    mixed = mixture(batch_size=4, a=1.0)
+    assert [mixed[index]["step"] for index in range(12)] == [0] * 4 + [1] * 4 + [2] * 4
 
 
 def test_nothing_to_mix_is_an_error():

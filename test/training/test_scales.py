@@ -31,7 +31,7 @@ def test_frames_that_prediction_enlarges_further_are_warned_of(street_samples, c
     ("size", "augment"),
     [
         ((64, 96), AugmentConfig(scale=(0.8, 1.4))),
-        ((128, 192), AugmentConfig(scale=(0.8, 1.4), reference_width=192)),
+        ((128, 192), AugmentConfig(scale=(0.8, 1.4), reference_area=128 * 192)),
         (None, AugmentConfig(scale=(1.0, 1.0))),
     ],
 )

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from training.datasets.sample import Sample, SampleDataset
 
 Example = dict[str, Tensor]
-ToExample = Callable[[Sample, np.random.Generator], Example]
+ToExample = Callable[[Sample, np.random.Generator, int], Example]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class MixedDataset:
     Attributes:
         dataset: Its frames.
         weight: Share of the examples that come from it, relative to the other weights.
-        to_example: Augmentation and targets.
+        to_example: Augmentation and targets of a frame; the last argument is the optimiser step.
         frames_together: The examples of a batch are drawn from that many neighbouring frames,
             which cost less together.
     """
@@ -79,7 +79,7 @@ class Mixture(Dataset[Example]):
             first = int(shared.integers(last)) // mixed.frames_together * mixed.frames_together
             last = min(last, first + mixed.frames_together)
         sample = mixed.dataset[int(rng.integers(first, last))]
-        return mixed.to_example(sample, rng)
+        return mixed.to_example(sample, rng, step)
 
 
 class StepSampler:
