@@ -140,7 +140,8 @@ def rig(
     if mount == "car" or mount == "side":
         lane = int(rng.integers(road.lanes))
         d = road.lane_offset(lane, direction) + rng.normal(0, 0.25)
-        lift = rng.uniform(1.15, 2.0) if rng.random() < 0.85 else rng.uniform(1.9, 3.0)
+        # Behind windscreens at 1.1 to 1.4 m, on roofs at 1.5 to 2, on vans and lorries above.
+        lift = rng.uniform(1.0, 1.7) if rng.random() < 0.8 else rng.uniform(1.7, 3.0)
         # Most mounts put the horizon a little above or below the middle.
         pitch = rng.normal(0.02, 0.05)
         yaw += rng.normal(0, 0.05)
