@@ -9,7 +9,9 @@ with ``--main-street`` those of one kind of place.
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -137,14 +139,20 @@ def main(arguments: list[str] | None = None) -> int:
     entries: list[PanopticEntry] = []
     start = time.monotonic()
     context = multiprocessing.get_context("spawn")
+    is_interrupted = False
     try:
-        with ProcessPoolExecutor(options.workers, mp_context=context) as executor:
+        with ProcessPoolExecutor(options.workers, context, _begin_worker) as executor:
             jobs: set[Future[list[PanopticEntry]]] = set()
             while spans or jobs:
                 while spans and len(jobs) < options.workers:
                     first, last = spans.pop(0)
                     jobs.add(executor.submit(render, make_generator, writer, first, last))
-                finished, jobs = wait(jobs, return_when=FIRST_COMPLETED)
+                try:
+                    finished, jobs = wait(jobs, return_when=FIRST_COMPLETED)
+                except KeyboardInterrupt:
+                    print("interrupted: finishing the towns that are begun", file=sys.stderr)
+                    is_interrupted, spans = True, []
+                    continue
                 for job in finished:
                     entries += job.result()
                 print(f"{done + len(entries)} of {options.frames} frames", flush=True)
@@ -154,7 +162,21 @@ def main(arguments: list[str] | None = None) -> int:
     except RendererError as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+    return 128 + signal.SIGINT if is_interrupted else 0
+
+
+def _begin_worker() -> None:
+    # A terminal interrupts workers, too, which have a town to finish.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A parent that was killed tells its workers nothing, and they would wait for work forever.
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this runs in workers alone
+    parent.join()
+    os._exit(1)
 
 
 if __name__ == "__main__":
