@@ -106,7 +106,8 @@ class NodeParameters(ParameterSet):
     )
     depth_statistic: DepthStatistic = parameter(
         "median",
-        "Which statistic of a segment's depth Segment.depth and the annotated image show.",
+        "Which statistic of a segment's depth Segment.depth, positions, markers and the annotated "
+        "image show.",
         choices=get_args(DepthStatistic),
         change="always",
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawing that is interrupted keeps what it has begun; one that is killed leaves nobody behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -26,7 +27,7 @@ def drawing(tmp_path):
     )
     assert process.stdout.readline() == "10 of 1000 frames\n"
     yield process
-    if process.poll() is None:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
