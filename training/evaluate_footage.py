@@ -3,8 +3,8 @@
 
 Usage: ``python -m training.evaluate_footage --checkpoint PATH VIDEO_OR_FOLDER``. A thing's height
 in metres follows from its height in pixels and its depth, whatever the focal length, since depth
-is proportional to it; people and cars have heights that one knows. Tracks tell how steady things
-are.
+is proportional to it; people and cars have heights that one knows. So does the height of the
+camera over the ground, where that is seen at a small pitch. Tracks tell how steady things are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from depthlab_core.checkpoint import CheckpointError
+from depthlab_core.ground import fit_ground
+from depthlab_core.labels import CITYSCAPES, LabelSet
 from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import Segment
@@ -35,6 +37,8 @@ PLAUSIBLE_HEIGHT = {"person": (1.3, 2.1), "car": (1.2, 2.1)}
 """Metres; children, and people who sit or bend, are below."""
 
 _SMALLEST_AREA = 200
+# Less of the ground in one plane than this share is a hill, or no ground.
+_LEAST_INLIERS = 0.5
 
 
 class FootageEvaluation:
@@ -42,16 +46,23 @@ class FootageEvaluation:
 
     Args:
         plausible: Classes whose heights are measured, with what is plausible, metres.
+        labels: Of the predictions.
     """
 
-    def __init__(self, plausible: Mapping[str, tuple[float, float]] = PLAUSIBLE_HEIGHT) -> None:
+    def __init__(
+        self,
+        plausible: Mapping[str, tuple[float, float]] = PLAUSIBLE_HEIGHT,
+        labels: LabelSet = CITYSCAPES,
+    ) -> None:
         self._plausible = plausible
+        self._labels = labels
         self._tracker = Tracker()
         self._frames = 0
         self._things: Counter[str] = Counter()
         self._heights: dict[str, list[float]] = defaultdict(list)
         self._depths: dict[int, dict[int, float]] = defaultdict(dict)
-        self._labels: npt.NDArray[np.uint8] | None = None
+        self._camera_heights: list[float] = []
+        self._classes: npt.NDArray[np.uint8] | None = None
         self._changed: list[float] = []
 
     def update(self, prediction: Prediction, stamp: float) -> None:
@@ -71,19 +82,25 @@ class FootageEvaluation:
             if segment.area >= _SMALLEST_AREA and _is_whole(segment, height, width):
                 metres = segment.bbox[3] * segment.depth_median / prediction.focal_length
                 self._heights[segment.category_name].append(metres)
-        if self._labels is not None and self._labels.shape == prediction.semantic_map.shape:
-            self._changed.append(float(np.mean(self._labels != prediction.semantic_map)))
-        self._labels = prediction.semantic_map
+        ground = fit_ground(
+            prediction.depth, prediction.semantic_map, self._labels, fx=prediction.focal_length
+        )
+        if ground.inlier_ratio >= _LEAST_INLIERS:
+            self._camera_heights.append(ground.height)
+        if self._classes is not None and self._classes.shape == prediction.semantic_map.shape:
+            self._changed.append(float(np.mean(self._classes != prediction.semantic_map)))
+        self._classes = prediction.semantic_map
         self._frames += 1
 
     def result(self) -> Results:
         """Return all figures.
 
         ``found_CLASS`` counts things a frame, ``height_CLASS`` is a median in metres,
-        ``plausible_CLASS`` a share. ``depth_change`` is the median relative change of a thing's
-        depth from a frame to the next, ``track_length`` the median number of frames that a
-        thing's track is seen (each thing counts once a frame), and ``class_change`` the median
-        share of pixels whose class differs from the frame before.
+        ``plausible_CLASS`` a share. ``camera_height`` is the median height over the ground in
+        metres, ``ground_found`` the share of frames that have a plane for it. ``depth_change`` is
+        the median relative change of a thing's depth from a frame to the next, ``track_length``
+        the median number of frames that a thing's track is seen (each thing counts once a frame),
+        and ``class_change`` the median share of pixels whose class differs from the frame before.
         """
         results: Results = {"frames": self._frames}
         for name, (low, high) in self._plausible.items():
@@ -92,6 +109,9 @@ class FootageEvaluation:
             if len(heights):
                 results[f"height_{name}"] = float(np.nanmedian(heights))
                 results[f"plausible_{name}"] = float(np.mean((heights >= low) & (heights <= high)))
+        results["ground_found"] = len(self._camera_heights) / max(self._frames, 1)
+        if self._camera_heights:
+            results["camera_height"] = float(np.median(self._camera_heights))
         changes = [
             abs(np.log(depths[frame + 1] / depth))
             for depths in self._depths.values()
@@ -128,12 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=output_file, help="also write the figures to this file")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
-    evaluation = FootageEvaluation()
     try:
         model = DepthLab.load(options.checkpoint, options.device)
     except (CheckpointError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    evaluation = FootageEvaluation(labels=model.labels)
     frames = islice(read_footage(options.footage), options.limit)
     try:
         for image, stamp in tqdm(frames, unit="frame", total=options.limit):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -64,11 +66,39 @@ def test_changing_classes_are_counted():
     assert evaluation.result()["class_change"] == pytest.approx(40 * 20 / (120 * 160))
 
 
+@pytest.mark.parametrize("assumed_focal_length", [50.0, 100.0, 300.0])
+def test_the_height_of_a_level_camera_needs_no_focal_length(assumed_focal_length):
+    evaluation = FootageEvaluation()
+    nothing = prediction()
+    rows = np.arange(120)[:, None] - 59.5
+    below = np.broadcast_to(rows > 0, nothing.depth.shape)
+    for height, stamp in ((1.1, 0.0), (1.2, 0.1), (1.5, 0.2)):
+        # Depth is proportional to the focal length, and so is the error of a wrong one.
+        depth = np.where(below, assumed_focal_length * height / np.maximum(rows, 0.5), np.nan)
+        evaluation.update(
+            replace(nothing, depth=depth.astype(np.float32), focal_length=assumed_focal_length),
+            stamp,
+        )
+    results = evaluation.result()
+    assert results["camera_height"] == pytest.approx(1.2, rel=1e-3)
+    assert results["ground_found"] == 1
+
+
+def test_ground_that_is_no_plane_tells_no_height():
+    evaluation = FootageEvaluation()
+    depth = np.random.default_rng(0).uniform(2, 60, (120, 160)).astype(np.float32)
+    evaluation.update(replace(prediction(), depth=depth), 0.0)
+    results = evaluation.result()
+    assert results["ground_found"] == 0
+    assert "camera_height" not in results
+
+
 def test_nothing_seen_is_no_error():
     evaluation = FootageEvaluation()
     assert evaluation.result()["frames"] == 0
-    evaluation.update(prediction(), 0.0)
-    assert evaluation.result() == {"frames": 1, "found_person": 0.0, "found_car": 0.0}
+    evaluation.update(replace(prediction(), depth=np.full((120, 160), np.nan, np.float32)), 0.0)
+    found = {"found_person": 0.0, "found_car": 0.0, "ground_found": 0.0}
+    assert evaluation.result() == {"frames": 1, **found}
 
 
 def test_a_folder_is_read_in_the_order_of_names_as_rgb(tmp_path):
