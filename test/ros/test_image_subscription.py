@@ -57,15 +57,15 @@ def test_large_images_of_a_driver_with_default_settings_all_come(ros, stub, unti
     node = ros.node(stub)
     with driver():
         until(lambda: any(d.get("input_reliability") == "reliable" for d in ros.peer.diagnostics))
-        ros.peer.received["segments"].clear()
 
-        def numbers() -> list[int]:
-            return [msg.header.stamp.sec for msg in ros.peer.received["segments"]]
+        def last_come_in_a_row() -> bool:
+            # One may be dropped for the next while the machine is busy, but best effort loses
+            # most of these.
+            last = [msg.header.stamp.sec for msg in ros.peer.received["segments"]][-12:]
+            return len(last) == 12 and last[-1] - last[0] == 11
 
-        until(lambda: len(numbers()) >= 12)
-    # The first may have been on its way while the subscription changed.
-    found = numbers()[1:]
-    assert found == list(range(found[0], found[0] + len(found)))
+        assert not last_come_in_a_row()
+        until(last_come_in_a_row)
     assert input_qos(node) == (ReliabilityPolicy.RELIABLE, 1)
     lines = [line for line in capfd.readouterr().err.splitlines() if "reliable" in line]
     assert len(lines) == 1
