@@ -13,11 +13,18 @@ def focal_length_from_fov(width: int, horizontal_fov: float) -> float:
 
     Args:
         width: Image width in pixels.
-        horizontal_fov: Horizontal field of view in degrees, between 0 and 180.
+        horizontal_fov: Full horizontal field of view in degrees, between 0 and 180.
 
     Returns:
         Focal length in pixels of that image.
+
+    Raises:
+        ValueError: If the field of view is not between 0 and 180 degrees.
     """
+    if not 0 < horizontal_fov < 180:
+        raise ValueError(
+            f"got a field of view of {horizontal_fov} degrees, expected 0 to 180, exclusive"
+        )
     return width / (2 * math.tan(math.radians(horizontal_fov) / 2))
 
 

@@ -117,7 +117,7 @@ class Camera:
             loss = self.health.loss() if settings.enable else ""
             self._images.mend(loss, allowed=settings.reliable_on_loss)
 
-    def surroundings(self, busy_s: float) -> Surroundings:
+    def surroundings(self, busy_stage: str, busy_s: float) -> Surroundings:
         """Return what its health depends on beside the frames."""
         inputs = [] if self._images is None else [self._camera_info, self._images.subscription]
         return Surroundings(
@@ -129,6 +129,7 @@ class Camera:
                 for text in incompatible_publishers(self._node, subscription)
             ),
             enabled=self._settings().enable,
+            busy_stage=busy_stage,
             busy_s=busy_s,
         )
 

@@ -118,6 +118,7 @@ def focal_length_from_fov(width: int, horizontal_fov_deg: float) -> float:
     Raises:
         ValueError: If the field of view is not between 0 and 180 degrees.
     """
+    # Not depthlab_core's: importing that package loads PyTorch, which a player does without.
     if not 0.0 < horizontal_fov_deg < 180.0:
         raise ValueError(
             f"got a field of view of {horizontal_fov_deg} degrees, expected 0 to 180, exclusive"

@@ -69,14 +69,22 @@ class Surroundings:
         camera_info_topic: Full name of the calibration's topic.
         incompatible: Who publishes what cannot be received, and why.
         enabled: Whether images are to be worked on.
-        busy_s: Seconds that the frame under way has taken so far.
+        busy_stage: Where the frame under way is, as ``InferenceWorker.busy_stage`` says.
+        busy_s: Seconds that it has taken so far.
     """
 
     topic: str
     camera_info_topic: str
     incompatible: tuple[str, ...]
     enabled: bool
+    busy_stage: str
     busy_s: float
+
+
+def stuck(stage: str, seconds: float) -> str:
+    """Return in a few words what takes so long, and how long it has."""
+    culprit = "publishing" if stage == "publishing" else "the model"
+    return f"{culprit} has been at one frame for {seconds:.0f} s"
 
 
 @dataclass
@@ -229,7 +237,7 @@ class Health:
             if not around.enabled:
                 return ""
             if around.busy_s > STUCK_S:
-                return f"the model has been at one frame for {around.busy_s:.0f} s"
+                return stuck(around.busy_stage, around.busy_s)
             if self.failed.recent(now):
                 return f"{self.failed.total} frames failed: {self.last_error}"
             received = self.received.recent(now)

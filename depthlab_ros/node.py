@@ -7,6 +7,7 @@ third publishes, so that a slow model never makes the node deaf or lets old fram
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from depthlab_ros import mounting_height
 from depthlab_ros.camera import Camera
 from depthlab_ros.core_log import CoreLog
 from depthlab_ros.frame import Frame, InferredFrame, Model, infer
+from depthlab_ros.health import stuck
 from depthlab_ros.inference_worker import InferenceWorker
 from depthlab_ros.lifecycle import (
     TransitionError,
@@ -102,8 +104,10 @@ class DepthLabNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; without one the node stays unconfigured and says why."""
         settings = self._settings
+        # A shell leaves the ~ of model:=~/a.safetensors alone, and nothing else would replace it.
+        name_or_path = os.path.expanduser(settings.model)
         model = self._load_model(
-            settings.model, settings.device, settings.backend, settings.precision
+            name_or_path, settings.device, settings.backend, settings.precision
         )
         self._categories = parse_classes(settings.classes, model.labels)
         height, width = settings.warm_up_size
@@ -285,8 +289,7 @@ class DepthLabNode(LifecycleNode):
 
 
 def _stuck(worker: InferenceWorker[Camera, Frame, InferredFrame]) -> str:
-    culprit = "publishing" if worker.busy_stage == "publishing" else "the model"
-    return f"{culprit} has been at one frame for {worker.busy_s:.0f} s"
+    return stuck(worker.busy_stage, worker.busy_s)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -87,7 +87,7 @@ class Reporter:
     ) -> str:
         camera.health.on_dropped(worker.replaced(camera))
         camera.mend_losses()
-        around = camera.surroundings(worker.busy_s)
+        around = camera.surroundings(worker.busy_stage, worker.busy_s)
         missing = camera.health.input_warning(around)
         # Whoever does not look at diagnostics would see silence.
         self._warned[camera.name] = self._warned[camera.name] + 1 if missing else 0

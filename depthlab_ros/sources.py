@@ -146,7 +146,10 @@ class DeviceSource:
 
     def __init__(self, device: str) -> None:
         self._name = f"the camera device '{device}'"
-        self._capture, self._first = _open_capture(capture_target(device), self._name)
+        try:
+            self._capture, self._first = _open_capture(capture_target(device), self._name)
+        except SourceError as error:
+            raise SourceError(f"{error}: {_obstacle(device)}") from None
         self.rate = _plausible_rate(self._capture)
 
     def frames(self) -> Iterator[SourceFrame]:
@@ -194,7 +197,10 @@ def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
         SourceError: If it does not exist or holds no readable image.
     """
     if not source:
-        raise SourceError("got no source, expected a video, folder, bag or device")
+        raise SourceError(
+            "got no source, expected a video, image folder, rosbag2, camera device or "
+            f"{', '.join(BUNDLED)}"
+        )
     if is_device(source):
         return DeviceSource(source)
     path = Path(source).expanduser()
@@ -212,6 +218,17 @@ def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
     if path.is_dir():
         return FolderSource(path)
     return VideoSource(path)
+
+
+def _obstacle(device: str) -> str:
+    """Return what most likely keeps a camera device from being read."""
+    target = capture_target(device)
+    path = f"/dev/video{target}" if isinstance(target, int) else target
+    if not os.path.exists(path):
+        return f"{path} does not exist"
+    if not os.access(path, os.R_OK | os.W_OK):
+        return f"no permission for {path}, which the group video has on most systems"
+    return f"{path} gives no images, or another program uses it"
 
 
 def _open_capture(target: str | int, what: str) -> tuple[cv2.VideoCapture, NDArray[Any]]:

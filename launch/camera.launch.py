@@ -31,7 +31,8 @@ def generate_launch_description() -> LaunchDescription:
                 "source",
                 default_value="/dev/video0",
                 description="What camera_player shows: camera device, video, image folder, "
-                f"rosbag2 or drive; '{NO_PLAYER}' = a camera driver of your own publishes image_topic",
+                f"rosbag2 or drive; '{NO_PLAYER}' = a camera driver of your own publishes "
+                "image_topic",
             ),
             *topic_arguments(
                 "image_raw", otherwise="as in params_file (with camera_player always)"

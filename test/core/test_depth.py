@@ -14,6 +14,8 @@ from depthlab_core.network import depth_from_channel
 def test_focal_length_from_fov() -> None:
     assert focal_length_from_fov(1000, 90.0) == pytest.approx(500.0)
     assert focal_length_from_fov(640, 60.0) == pytest.approx(554.256, abs=1e-3)
+    with pytest.raises(ValueError, match="got a field of view of 180"):
+        focal_length_from_fov(640, 180.0)
 
 
 def test_metric_depth_scales_with_the_focal_length() -> None:

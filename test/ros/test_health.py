@@ -14,6 +14,7 @@ AROUND = Surroundings(
     camera_info_topic="/camera_info",
     incompatible=(),
     enabled=True,
+    busy_stage="",
     busy_s=0.0,
 )
 
@@ -140,10 +141,17 @@ def test_failure_is_told_for_a_while(health, clock):
     assert health.values()["last_error"] == "frame failed: no memory"
 
 
-def test_model_that_hangs_is_told(health):
+@pytest.mark.parametrize(
+    ("stage", "text"),
+    [
+        ("inference", "the model has been at one frame for 12 s"),
+        ("publishing", "publishing has been at one frame for 12 s"),
+    ],
+)
+def test_a_stage_that_hangs_is_told(health, stage, text):
     health.on_received()
-    around = dataclasses.replace(AROUND, busy_s=12.0)
-    assert health.warning(around) == "the model has been at one frame for 12 s"
+    around = dataclasses.replace(AROUND, busy_stage=stage, busy_s=12.0)
+    assert health.warning(around) == text
 
 
 def test_dropped_frames_mean_that_it_cannot_keep_up(health, clock):

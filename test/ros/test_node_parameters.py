@@ -63,6 +63,19 @@ def test_backend_and_precision_reach_the_engine(ros, capfd, parameter_overrides)
     assert "'backend' can change only while the node is unconfigured" in refused.reason
 
 
+def test_home_folder_in_the_path_of_a_model(ros, stub, monkeypatch, parameter_overrides):
+    monkeypatch.setenv("HOME", "/home/robot")
+    asked = []
+
+    def load(name_or_path, *_):
+        asked.append(name_or_path)
+        return stub
+
+    chosen = parameter_overrides(model="~/street.safetensors")
+    ros.spin(DepthLabNode, load_model=load, parameter_overrides=chosen).start()
+    assert asked == ["/home/robot/street.safetensors"]
+
+
 def test_process_says_one_line_about_a_missing_checkpoint_and_ends_cleanly(tmp_path):
     path = tmp_path / "missing.safetensors"
     command = [sys.executable, "-m", "depthlab_ros.node", "--ros-args", "-p", f"model:={path}"]

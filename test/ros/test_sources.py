@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from depthlab_ros.camera_model import CameraModel
 from depthlab_ros.conversions import camera_model_to_msg, image_to_msg, stamp_from_ns
 from depthlab_ros.sources import (
     DEFAULT_RATE,
+    DeviceSource,
     SourceError,
     capture_target,
     is_device,
@@ -197,7 +199,7 @@ def test_bag_with_an_unreadable_image(tmp_path):
 def test_missing_source():
     with pytest.raises(SourceError, match=r"got '/no/such\.mp4', which does not exist"):
         open_source("/no/such.mp4")
-    with pytest.raises(SourceError, match="got no source"):
+    with pytest.raises(SourceError, match=r"got no source, expected .* camera device or drive$"):
         open_source("")
 
 
@@ -227,7 +229,7 @@ def test_device_names():
     assert is_device("/dev/video12")
     assert not is_device("/dev/video")
     assert not is_device("clip0.mp4")
-    with pytest.raises(SourceError, match="cannot read the camera device '97'"):
+    with pytest.raises(SourceError, match="device '97': /dev/video97 does not exist"):
         open_source("97")
 
 
@@ -235,9 +237,17 @@ def test_a_link_to_a_device_is_that_device(tmp_path):
     by_name = tmp_path / "front_camera"
     by_name.symlink_to("/dev/null")  # a character device, as cameras are
     assert is_device(str(by_name))
-    with pytest.raises(SourceError, match=r"cannot read the camera device '.*/front_camera'"):
+    with pytest.raises(SourceError, match=r"'.*/front_camera': /dev/null gives no images, or"):
         open_source(str(by_name))
     assert capture_target(str(by_name)) == "/dev/null"
+
+
+def test_a_device_that_may_not_be_read_says_so(tmp_path, monkeypatch):
+    by_name = tmp_path / "front_camera"
+    by_name.symlink_to("/dev/null")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(SourceError, match="no permission for /dev/null, which the group video"):
+        DeviceSource(str(by_name))
     by_id = tmp_path / "by-id"
     by_id.symlink_to("/dev/video97")
     assert capture_target(str(by_id)) == 97

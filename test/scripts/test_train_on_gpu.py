@@ -159,6 +159,14 @@ def pids_of(notes: list[Path]) -> list[int]:
     return renders + [int(note.read_text()) for note in notes]
 
 
+def test_minutes_that_are_no_number_are_one_line(tmp_path):
+    command = [ROOT / "scripts" / "train_on_gpu", tmp_path / "out", "1.5h"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == "error: MINUTES: got 1.5h, expected a whole number\n"
+    assert done.returncode == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_it_draws_trains_and_leaves_pieces(script):
     process = script.start("--set", "optimizer.lr=0.5", TRAIN="ends")
     said = process.communicate(timeout=120)
