@@ -18,6 +18,7 @@ from torch import Tensor
 from depthlab_core.config import ModelConfig
 from depthlab_core.labels import LabelSet
 from depthlab_core.network import PanopticDepthLab, build_network
+from depthlab_core.strict_load import require
 
 _FORMAT = "depthlab-1"
 _BUNDLED = Path(__file__).parent / "weights"
@@ -63,10 +64,13 @@ def save_checkpoint(
         labels: Its label set.
         provenance: JSON-compatible facts on the origin of the weights.
         half: Store float16, half the size; inference computes in float32 all the same.
+
+    Raises:
+        ValueError: If a value has no float16.
     """
     path = Path(path)
     tensors = {
-        key: (value.half() if half and value.is_floating_point() else value)
+        key: (_to_half(key, value) if half and value.is_floating_point() else value)
         .detach()
         .cpu()
         .contiguous()
@@ -82,6 +86,18 @@ def save_checkpoint(
     # Not save_file, whose files only their owner may read.
     partial.write_bytes(save(tensors, metadata))
     partial.replace(path)
+
+
+def _to_half(key: str, value: Tensor) -> Tensor:
+    halved = value.half()
+    # Variances of batch norms may lie beyond; as infinite ones they would silence their channels.
+    require(
+        bool((halved.isfinite() == value.isfinite()).all()),
+        key,
+        float(value.abs().max()),
+        f"values up to {torch.finfo(torch.float16).max:g}, the largest float16",
+    )
+    return halved
 
 
 def bundled_checkpoints() -> list[str]:

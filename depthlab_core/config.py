@@ -170,7 +170,7 @@ class InputConfig:
             self.size,
             "height and width of 32 or more, or none",
         )
-        require(min(self.std) > 0, "input.std", self.std, "positive numbers")
+        require(all(value > 0 for value in self.std), "input.std", self.std, "positive numbers")
         require(
             0 < self.default_horizontal_fov < 180,
             "input.default_horizontal_fov",
@@ -228,7 +228,7 @@ class PostprocessConfig:
         )
         require(0 <= self.thing_score <= 1, "postprocess.thing_score", self.thing_score, "0 to 1")
         require(
-            self.area_size is None or min(self.area_size) > 0,
+            self.area_size is None or (len(self.area_size) == 2 and min(self.area_size) > 0),
             "postprocess.area_size",
             self.area_size,
             "height and width in pixels, or none",

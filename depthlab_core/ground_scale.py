@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 
 from depthlab_core.ground import GroundFit
+from depthlab_core.strict_load import require_positive
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class GroundLimits:
     max_scale: float = 4.0
 
     def __post_init__(self) -> None:
-        if self.max_scale <= 1:
+        if not self.max_scale > 1:
             raise ValueError(f"max_scale: got {self.max_scale}, expected more than 1")
 
 
@@ -60,10 +61,7 @@ class GroundScaler:
         Raises:
             ValueError: If the height is not a positive number or the weight is out of range.
         """
-        if not (math.isfinite(camera_height) and camera_height > 0):
-            raise ValueError(
-                f"camera_height: got {camera_height}, expected a positive number of metres"
-            )
+        require_positive("camera_height", camera_height, "metres")
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing: got {smoothing}, expected 0 to below 1")
         self.camera_height = camera_height

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from depthlab_core.strict_load import dataclass_from_dict
+
 VOID = -1
 """Value of panoptic-map pixels that belong to no segment."""
+_LARGEST_LABEL = 2**31 - 1
+"""Panoptic maps are int32."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,12 @@ class LabelSet:
             raise ValueError(f"category ids: got {ids}, expected 0 to {len(ids) - 1} in order")
         if self.label_divisor < 2:
             raise ValueError(f"label_divisor: got {self.label_divisor}, expected 2 or more")
+        highest = _LARGEST_LABEL // len(ids)
+        if self.label_divisor > highest:
+            raise ValueError(
+                f"label_divisor: got {self.label_divisor}, expected {highest} or less, so that "
+                "panoptic labels fit in 32 bits"
+            )
         if 0 <= self.ignore_label < len(ids):
             raise ValueError(f"ignore_label: got {self.ignore_label}, which is a category id")
 
@@ -95,27 +105,10 @@ class LabelSet:
         """Build a label set from what ``to_dict`` returned.
 
         Raises:
-            ValueError: If an entry is missing or contradicts another.
+            ValueError: If a key is unknown or missing, a value has the wrong type, or one
+                contradicts another.
         """
-        try:
-            categories = tuple(
-                Category(
-                    id=int(entry["id"]),
-                    name=str(entry["name"]),
-                    is_thing=bool(entry["is_thing"]),
-                    color=(int(entry["color"][0]), int(entry["color"][1]), int(entry["color"][2])),
-                    has_depth=bool(entry["has_depth"]),
-                )
-                for entry in data["categories"]
-            )
-            return cls(
-                name=str(data["name"]),
-                categories=categories,
-                label_divisor=int(data["label_divisor"]),
-                ignore_label=int(data["ignore_label"]),
-            )
-        except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"label set: missing or malformed entry {error}") from error
+        return dataclass_from_dict(cls, data, "labels")
 
 
 CITYSCAPES = LabelSet(

@@ -60,14 +60,15 @@ def draw_prediction(
         uint8 ``(H, W, 3)``, RGB; ``image`` is not changed.
 
     Raises:
-        ValueError: If the image has another type, or another size than the prediction.
+        ValueError: If the image has another type, or another size than the prediction, or if there
+            is no such statistic.
     """
     # The kernel that tints it checks no bounds.
-    expected = (*prediction.id_map.shape, 3)
-    if image.dtype != np.uint8 or image.shape != expected:
-        raise ValueError(
-            f"image: got {image.dtype} {image.shape}, expected uint8 {expected}, the prediction's"
-        )
+    expected = f"uint8 {(*prediction.id_map.shape, 3)}"
+    is_array = isinstance(image, np.ndarray)
+    got = f"{image.dtype} {image.shape}" if is_array else type(image).__name__
+    if got != expected:
+        raise ValueError(f"image: got {got}, expected {expected}, the prediction's")
     colors = {
         segment.id: distance_color(segment.depth(statistic))
         if segment.is_thing
@@ -98,8 +99,9 @@ def _tint(
         opacity = round(256 * (_THING_OPACITY if segment.is_thing else _STUFF_OPACITY))
         tint[segment.id] = np.array(colors[segment.id], np.uint16) * np.uint16(opacity)
         keep[segment.id] = 256 - opacity
-    id_map = np.ascontiguousarray(prediction.id_map)
-    return tint_pixels(np.ascontiguousarray(image), id_map, tint, keep, thickness)
+    # The kernel is compiled for memory that may be written to; a message's may not.
+    image, id_map = (np.require(x, requirements=["C", "W"]) for x in (image, prediction.id_map))
+    return tint_pixels(image, id_map, tint, keep, thickness)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from depthlab_core.preprocess import (
 )
 from depthlab_core.restore import restore
 from depthlab_core.selection import drop_doubtful_things
+from depthlab_core.strict_load import require, require_positive
 
 _USUAL_SIZE = (480, 640)
 """Height and width of images to prepare for, where the model does not say."""
@@ -186,6 +187,8 @@ class DepthLab:
         """
         if focal_lengths is None:
             focal_lengths = [None] * len(images)
+        count, expected = len(focal_lengths), f"{len(images)}, one for each image"
+        require(count == len(images), "focal_lengths", count, expected)
         views = [self._view(*pair) for pair in zip(images, focal_lengths, strict=True)]
         sizes = [(view.geometry.input_height, view.geometry.input_width) for view in views]
         predictions: dict[int, Prediction] = {}
@@ -199,12 +202,9 @@ class DepthLab:
         height, width = image.shape[:2]
         if focal_length is None:
             focal = focal_length_from_fov(width, self.config.input.default_horizontal_fov)
-        elif np.isfinite(focal_length) and focal_length > 0:
-            focal = float(focal_length)
         else:
-            raise ValueError(
-                f"focal_length: got {focal_length}, expected a positive number of pixels"
-            )
+            require_positive("focal_length", focal_length, "pixels")
+            focal = float(focal_length)
         geometry = input_geometry(height, width, self.config.input)
         return _View(image, geometry, focal, focal_length is None)
 
@@ -226,20 +226,22 @@ class DepthLab:
 
     def _finish(self, output: ModelOutput, view: _View, clock: StageClock) -> Prediction:
         geometry, focal = view.geometry, view.focal_length
-        if self.postprocess.resize == "reference" and not geometry.is_identity:
+        # Once, because another thread may replace it at any time.
+        postprocess = self.postprocess
+        if postprocess.resize == "reference" and not geometry.is_identity:
             output = restore(output, geometry.input_height, geometry.input_width)
         found = self._interpret(
             output,
             geometry.image_height,
             geometry.image_width,
             labels=self.labels,
-            postprocess=self.postprocess,
+            postprocess=postprocess,
             depth_scale=metric_scale(
                 self.config.network.depth, focal_length=geometry.input_focal_length(focal)
             ),
             mask_undefined=self.config.network.depth.mask_undefined,
         )
-        found = drop_doubtful_things(found, self.postprocess)
+        found = drop_doubtful_things(found, postprocess)
         clock.done("postprocess")
         ground = fit_ground(found.depth, found.semantic_map, self.labels, fx=focal)
         clock.done("ground")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import typing
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthlab_core.labels import VOID, LabelSet
+from depthlab_core.strict_load import require
 
 DepthStatistic = Literal["mean", "median", "p05", "p95"]
 
@@ -57,7 +59,13 @@ class Segment:
     depth_valid_ratio: float
 
     def depth(self, statistic: DepthStatistic) -> float:
-        """Return one of the depth statistics by name, metres."""
+        """Return one of the depth statistics by name, metres.
+
+        Raises:
+            ValueError: If there is none of that name.
+        """
+        names = typing.get_args(DepthStatistic)
+        require(statistic in names, "statistic", statistic, "one of " + ", ".join(names))
         value: float = getattr(self, f"depth_{statistic}")
         return value
 

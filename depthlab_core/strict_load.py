@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -16,6 +17,17 @@ def require(condition: bool, name: str, got: object, expected: str) -> None:
     """Raise ``ValueError`` in the project's form unless ``condition`` holds."""
     if not condition:
         raise ValueError(f"{name}: got {got!r}, expected {expected}")
+
+
+def require_positive(name: str, got: Any, unit: str) -> None:
+    """Raise ``ValueError`` in the project's form unless ``got`` is a finite number above 0."""
+    expected = f"a positive number of {unit}"
+    try:
+        is_positive = bool(0 < got < math.inf)
+    except (TypeError, ValueError):
+        # Text, or a whole camera matrix, which would be more than one line.
+        raise ValueError(f"{name}: got {type(got).__name__}, expected {expected}") from None
+    require(is_positive, name, got, expected)
 
 
 def dataclass_from_dict(cls: type[T], data: Mapping[str, Any], path: str) -> T:

@@ -43,6 +43,8 @@ def depth_errors(depth: npt.NDArray[np.float64], truth: npt.NDArray[np.float64])
 class DepthErrors:
     """Depth errors, averaged over images; also of the border band and the interior.
 
+    An image without any answer has no errors, but a ``coverage`` of 0.
+
     Args:
         max_depth: Truth beyond this many metres is not counted, and predictions are limited to it.
         border: Share of height and width on every side that counts as border band.
@@ -66,6 +68,8 @@ class DepthErrors:
         known = (truth > 0) & (truth <= self._max_depth)
         answered = known & np.isfinite(depth)
         if not answered.any():
+            if known.any():
+                self._images.append({"coverage": 0.0})
             return None
         predicted = np.clip(depth.astype(np.float64), 1e-3, self._max_depth)
         true = truth.astype(np.float64)

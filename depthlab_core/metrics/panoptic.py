@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthlab_core.labels import VOID, LabelSet
+from depthlab_core.strict_load import require
 
 IntMap = npt.NDArray[np.integer]
 
@@ -39,7 +40,12 @@ def match_segments(prediction: IntMap, truth: IntMap, labels: LabelSet) -> Match
         Same-class pairs with an IoU above 0.5, unlabelled pixels not counted, and what is left:
         predictions that lie more than half on unlabelled pixels or on crowds of their class, and
         crowds themselves, are no errors.
+
+    Raises:
+        ValueError: If the maps are of different shapes.
     """
+    expected = f"{truth.shape}, the truth's"
+    require(prediction.shape == truth.shape, "prediction", prediction.shape, expected)
     predicted_ids, predicted_index = np.unique(prediction, return_inverse=True)
     true_ids, true_index = np.unique(truth, return_inverse=True)
     overlap = np.bincount(
@@ -152,7 +158,7 @@ class DepthAwarePanopticQuality:
         predicted = np.where(np.isfinite(depth[known]), depth[known], np.inf)
         error[known] = np.abs(predicted - true_depth[known]) / true_depth[known]
         for threshold, quality in self._qualities.items():
-            quality.update(np.where(error > threshold, VOID, prediction), truth)
+            quality.update(np.where(error > threshold, np.int64(VOID), prediction), truth)
 
     def result(self) -> dict[str, float]:
         """Return ``dpq`` and ``dpq@THRESHOLD``, as fractions."""

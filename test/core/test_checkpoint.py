@@ -2,6 +2,7 @@
 """Checkpoints: round trip, and one clear error for everything that is not one."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,16 @@ def test_half_precision_is_half_the_size_and_loads_as_float32(
     for key, value in load_checkpoint(tmp_path / "half.safetensors").network.state_dict().items():
         assert value.dtype == whole[key].dtype
         torch.testing.assert_close(value, whole[key], rtol=1e-3, atol=1e-6)
+
+
+def test_half_precision_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
+    state = build_network("lite0").state_dict()
+    key = "sem_seg_head.head.depthwise.norm.running_var"
+    state[key][3] = 1e5
+    message = f"^{re.escape(key)}: got 100000.0, expected values up to 65504, the largest float16$"
+    with pytest.raises(ValueError, match=message):
+        save(tmp_path / "half.safetensors", state, LITE0, CITYSCAPES, {}, half=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_writing_leaves_no_partial_file(tmp_path: Path) -> None:

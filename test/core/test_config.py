@@ -2,6 +2,7 @@
 """Configurations: what is out of range is refused, what is written is read back."""
 
 import json
+import math
 
 import pytest
 
@@ -31,8 +32,10 @@ def test_survives_json(model: ModelConfig) -> None:
         (lambda: PostprocessConfig(thing_area=-1), r"thing_area: got -1"),
         (lambda: PostprocessConfig(thing_score=1.5), r"thing_score: got 1.5, expected 0 to 1"),
         (lambda: PostprocessConfig(area_size=(0, 5)), r"area_size: got \(0, 5\)"),
+        (lambda: PostprocessConfig(area_size=(512,)), r"area_size: got \(512,\), expected height"),
         (lambda: InputConfig(size=(16, 512)), r"input.size: got \(16, 512\)"),
         (lambda: InputConfig(std=(1.0, 0.0, 1.0)), r"input.std"),
+        (lambda: InputConfig(std=(1.0, math.nan, 1.0)), r"input.std"),
         (lambda: InputConfig(default_horizontal_fov=180.0), r"default_horizontal_fov: got 180"),
         (lambda: DepthConfig(output="sqrt"), r"depth.output: got 'sqrt', expected one of linear"),
         (lambda: DepthConfig(min_depth=9, max_depth=8), r"expected 0 < min_depth < max_depth"),

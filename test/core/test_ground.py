@@ -206,6 +206,8 @@ def test_bad_settings_are_refused() -> None:
         GroundScaler(1.0, smoothing=1.0)
     with pytest.raises(ValueError, match=r"max_scale: got 0\.5"):
         GroundLimits(max_scale=0.5)
+    with pytest.raises(ValueError, match="max_scale: got nan"):
+        GroundLimits(max_scale=math.nan)
 
 
 def test_scaling_a_prediction_scales_every_depth() -> None:

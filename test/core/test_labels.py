@@ -31,5 +31,26 @@ def test_refuses_contradictions() -> None:
         LabelSet("x", (road,), ignore_label=0)
     with pytest.raises(ValueError, match="label_divisor: got 1"):
         LabelSet("x", (road,), label_divisor=1)
-    with pytest.raises(ValueError, match="missing or malformed entry 'name'"):
-        LabelSet.from_dict({"categories": []})
+    with pytest.raises(ValueError, match="label_divisor: got 2000000000, expected 1073741823 or"):
+        LabelSet("x", (road, Category(1, "car", True, (0, 0, 0))), label_divisor=2 * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.pop("name"), r"labels\.name: missing"),
+        (
+            lambda d: d.update(label_divisor=1000.7),
+            r"label_divisor: got 1000\.7, expected a value of",
+        ),
+        (lambda d: d["categories"][0].pop("color"), r"labels\.categories\[0\]\.color: missing"),
+        (lambda d: d["categories"][1].update(is_thing="false"), r"\[1\]\.is_thing: got 'false'"),
+        (lambda d: d["categories"][1].update(name=None), r"categories\[1\]\.name: got None"),
+        (lambda d: d.update(categories=None), r"labels\.categories: got None, expected a list"),
+    ],
+)
+def test_errors_name_the_entry(change, message: str) -> None:
+    data = json.loads(json.dumps(CITYSCAPES.to_dict()))
+    change(data)
+    with pytest.raises(ValueError, match=message):
+        LabelSet.from_dict(data)

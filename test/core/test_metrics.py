@@ -108,6 +108,21 @@ def test_unknown_predicted_depth_is_wrong_where_truth_is_known():
     assert quality.result()["dpq"] == 0
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.int64])
+def test_depth_aware_quality_takes_any_integers(dtype):
+    quality = DepthAwarePanopticQuality(CITYSCAPES)
+    depth = np.where(TRUTH == A, 14.0, 10.0)
+    quality.update(TRUTH.astype(dtype), TRUTH, depth, np.full(TRUTH.shape, 10.0))
+    assert quality.result()["dpq@0.25"] == pytest.approx((1 + 1 + 1 / 1.5) / 3)
+
+
+def test_maps_of_different_shapes_are_refused():
+    with pytest.raises(
+        ValueError, match=r"^prediction: got \(4, 3\), expected \(3, 4\), the truth"
+    ):
+        match_segments(TRUTH[:3].T, TRUTH[:3], CITYSCAPES)
+
+
 def test_depth_errors_by_hand():
     errors = DepthErrors(max_depth=80)
     depth = np.array([[2.0, 8.0, np.nan, 5.0, 5.0]])
@@ -121,6 +136,14 @@ def test_depth_errors_by_hand():
     assert values["silog"] == pytest.approx(100 * np.log(2) / 2)
     assert errors.update(depth, np.zeros_like(truth)) is None
     assert errors.result()["abs_rel"] == pytest.approx(0.5)
+
+
+def test_an_image_without_any_answer_counts_in_the_coverage():
+    errors = DepthErrors()
+    errors.update(np.ones((2, 2)), np.ones((2, 2)))
+    assert errors.update(np.full((2, 2), np.nan), np.ones((2, 2))) is None
+    assert errors.result()["coverage"] == 0.5
+    assert errors.result()["abs_rel"] == 0
 
 
 def test_border_and_interior_are_told_apart():

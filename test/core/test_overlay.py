@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from depthlab_core import CITYSCAPES, Prediction, draw_prediction
+from depthlab_core.cpu import tint
 from depthlab_core.overlay import distance_color
 from depthlab_core.segments import compute_segments
 from depthlab_core.tags import Box, place_tag, tag_style
@@ -103,6 +104,24 @@ def test_refuses_an_image_that_is_not_the_prediction_s(
     message = f"image: got {np.dtype(dtype)} {shape}, expected uint8 (64, 96, 3), the prediction's"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         draw_prediction(np.zeros(shape, dtype), prediction, CITYSCAPES)
+
+
+@pytest.mark.parametrize("image", [[[[0, 0, 0]]], None, "a.png"])
+def test_refuses_what_is_no_image(image) -> None:
+    prediction = predict(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32))
+    message = f"image: got {type(image).__name__}, expected uint8 (1, 1, 3), the prediction's"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        draw_prediction(image, prediction, CITYSCAPES)
+
+
+def test_takes_memory_that_may_not_be_written_to() -> None:
+    prediction = predict(np.zeros((64, 96), np.int32), np.ones((64, 96), np.float32))
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    expected = draw_prediction(image, prediction, CITYSCAPES)
+    image.flags.writeable = prediction.id_map.flags.writeable = False
+    np.testing.assert_array_equal(draw_prediction(image, prediction, CITYSCAPES), expected)
+    # A second compilation would cost the first drawing seconds.
+    assert len(tint._tint_rows.signatures) <= 1
 
 
 def test_every_segment_is_tagged_and_tags_do_not_overlap() -> None:

@@ -77,10 +77,18 @@ def test_without_a_focal_length_a_field_of_view_is_assumed(lite0: DepthLab) -> N
     np.testing.assert_array_equal(prediction.depth, given.depth)
 
 
-@pytest.mark.parametrize("focal_length", [0.0, -5.0, math.nan, math.inf])
-def test_refuses_bad_focal_lengths(lite0: DepthLab, focal_length: float) -> None:
-    with pytest.raises(ValueError, match=r"focal_length: got .*, expected a positive number"):
-        lite0.predict(noise(64, 64), focal_length=focal_length)
+@pytest.mark.parametrize("number", [0.0, -5.0, math.nan, math.inf, "1200", [1200.0], np.eye(3)])
+def test_refuses_bad_focal_lengths_and_camera_heights(lite0: DepthLab, number) -> None:
+    for name, unit in (("focal_length", "pixels"), ("camera_height", "metres")):
+        # One line, which the dot does not end.
+        message = rf"^{name}: got .*, expected a positive number of {unit}$"
+        with pytest.raises(ValueError, match=message):
+            lite0.predict(noise(64, 64), **{name: number})
+
+
+def test_takes_numbers_of_numpy(lite0: DepthLab) -> None:
+    for number in (np.float32(100), np.int64(100), np.array(100.0)):
+        assert lite0.predict(noise(64, 64), focal_length=number).focal_length == 100.0
 
 
 def test_refuses_what_is_no_image(lite0: DepthLab) -> None:
@@ -109,6 +117,27 @@ def test_postprocess_may_be_replaced(lite0: DepthLab) -> None:
         lite0.postprocess, stuff_area=10**9, center_threshold=1e9
     )
     assert lite0.predict(image).segments == []
+
+
+def test_postprocess_holds_from_the_next_prediction_on(
+    lite0: DepthLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = PostprocessConfig(stuff_area=1)
+    interpret, drop, seen = lite0._interpret, predictor.drop_doubtful_things, []
+
+    def interpret_while_replaced(*args, **options):
+        lite0.postprocess = PostprocessConfig(thing_area=10**9)
+        return interpret(*args, **options)
+
+    def drop_by(found, config):
+        seen.append(config)
+        return drop(found, config)
+
+    monkeypatch.setattr(lite0, "postprocess", before)
+    monkeypatch.setattr(lite0, "_interpret", interpret_while_replaced)
+    monkeypatch.setattr(predictor, "drop_doubtful_things", drop_by)
+    lite0.predict(noise(64, 64))
+    assert seen == [before]
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -150,7 +179,7 @@ def test_a_batch_refuses_what_its_images_would_be_refused_for(lite0: DepthLab) -
         lite0.predict_batch([noise(64, 64), np.zeros((64, 64))])
     with pytest.raises(ValueError, match="focal_length: got -1"):
         lite0.predict_batch([noise(64, 64)] * 2, [10.0, -1.0])
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="^focal_lengths: got 1, expected 2, one for each image$"):
         lite0.predict_batch([noise(64, 64)] * 2, [10.0])
 
 

@@ -76,6 +76,14 @@ def test_every_field() -> None:
     assert near_car.depth("p95") == near_car.depth_p95
 
 
+@pytest.mark.parametrize("name", ["max", "valid_ratio", None])
+def test_no_such_statistic(name) -> None:
+    segments, _ = compute_segments(PANOPTIC, DEPTH, PROBABILITY, HEATMAP, CITYSCAPES)
+    message = f"^statistic: got {name!r}, expected one of mean, median, p05, p95$"
+    with pytest.raises(ValueError, match=message):
+        segments[0].depth(name)
+
+
 def test_score_is_class_times_centre() -> None:
     segments, _ = compute_segments(PANOPTIC, DEPTH, PROBABILITY, HEATMAP, CITYSCAPES)
     road, sky, near_car, far_car = segments
