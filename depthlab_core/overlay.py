@@ -100,7 +100,8 @@ def _tint(
         tint[segment.id] = np.array(colors[segment.id], np.uint16) * np.uint16(opacity)
         keep[segment.id] = 256 - opacity
     # The kernel is compiled for memory that may be written to; a message's may not.
-    image, id_map = (np.require(x, requirements=["C", "W"]) for x in (image, prediction.id_map))
+    image = np.require(image, requirements=["C", "W"])
+    id_map = np.require(prediction.id_map, requirements=["C", "W"])
     return tint_pixels(image, id_map, tint, keep, thickness)
 
 

@@ -41,7 +41,7 @@ def test_refuses_contradictions() -> None:
         (lambda d: d.pop("name"), r"labels\.name: missing"),
         (
             lambda d: d.update(label_divisor=1000.7),
-            r"label_divisor: got 1000\.7, expected a value of",
+            r"label_divisor: got 1000\.7, expected a",
         ),
         (lambda d: d["categories"][0].pop("color"), r"labels\.categories\[0\]\.color: missing"),
         (lambda d: d["categories"][1].update(is_thing="false"), r"\[1\]\.is_thing: got 'false'"),
