@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 from depthlab_core.config import DepthConfig
+from depthlab_core.strict_load import require
 
 
 def focal_length_from_fov(width: int, horizontal_fov: float) -> float:
@@ -21,10 +22,7 @@ def focal_length_from_fov(width: int, horizontal_fov: float) -> float:
     Raises:
         ValueError: If the field of view is not between 0 and 180 degrees.
     """
-    if not 0 < horizontal_fov < 180:
-        raise ValueError(
-            f"got a field of view of {horizontal_fov} degrees, expected 0 to 180, exclusive"
-        )
+    require(0 < horizontal_fov < 180, "horizontal_fov", horizontal_fov, "0 to 180 degrees")
     return width / (2 * math.tan(math.radians(horizontal_fov) / 2))
 
 

@@ -51,7 +51,8 @@ class DeviceInput:
 
         Returns:
             float32 ``(1, 3, input_height, input_width)``, channels last in memory. Pixels are
-            those of ``image_to_tensor`` but for what its 8-bit resize rounds otherwise.
+            those of ``image_to_tensor`` but for what its 8-bit resize rounds otherwise, and for
+            the rare size that shrinks along one axis alone, where OpenCV does not average.
         """
         pixels = self._upload(image).to(torch.float32)
         if not geometry.is_identity:

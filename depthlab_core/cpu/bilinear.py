@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bilinear resize that gives torch's numbers to the last bit (``align_corners=False``)."""
+"""Bilinear resize that gives torch's numbers (``align_corners=False``).
+
+They agree to the last bit, but for a few outputs of less than some hundred pixels.
+"""
 
 from __future__ import annotations
 

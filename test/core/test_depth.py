@@ -14,7 +14,7 @@ from depthlab_core.network import depth_from_channel
 def test_focal_length_from_fov() -> None:
     assert focal_length_from_fov(1000, 90.0) == pytest.approx(500.0)
     assert focal_length_from_fov(640, 60.0) == pytest.approx(554.256, abs=1e-3)
-    with pytest.raises(ValueError, match="got a field of view of 180"):
+    with pytest.raises(ValueError, match=r"horizontal_fov: got 180\.0, expected 0 to 180 degrees"):
         focal_length_from_fov(640, 180.0)
 
 
