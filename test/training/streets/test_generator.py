@@ -96,10 +96,10 @@ def test_only_sky_the_own_vehicle_and_the_gaps_of_veils_lack_depth(frames):
         without = frame.depth == 0
         allowed = [SemanticClass.SKY, SemanticClass.IGNORE, *veils]
         assert np.isin(frame.semantic[without], allowed).all()
-        for veil in veils:  # they have gaps, but are there
-            there = frame.semantic == veil
-            assert without[there].sum() <= 0.7 * there.sum()
         assert without[frame.semantic == SemanticClass.SKY].all()
+    for veil in veils:  # they have gaps, but are there; single ones may be bare
+        depth = np.concatenate([frame.depth[frame.semantic == veil] for frame in frames])
+        assert np.count_nonzero(depth == 0) <= 0.7 * depth.size
 
 
 def test_every_visible_thing_has_a_velocity(frames):
