@@ -141,10 +141,11 @@ def test_scales_are_drawn_over_the_whole_range():
 def test_frames_of_any_aspect_ratio_are_drawn_at_the_scale_of_prediction(seed, aspect):
     size = (400, round(400 * aspect))
     model = InputConfig(size=(384, 512))
-    config = AugmentConfig(crop=(64, 64), scale=(0.8, 1.4), reference_area=384 * 512)
+    config = AugmentConfig(crop=(320, 320), scale=(0.8, 1.4), reference_area=384 * 512)
     scale = draw_view(size, config, np.random.default_rng(seed)).scale
     predicted = input_geometry(*size, model).input_width / size[1]
-    assert 0.78 * predicted <= scale <= 1.42 * predicted
+    # Prediction rounds to multiples of its stride, 5 % at most.
+    assert 0.8 / 1.05 <= scale / predicted <= 1.4 * 1.05
 
 
 def test_steps_take_the_crops_in_turn():
