@@ -120,7 +120,7 @@ def _run(
             "qos_overrides./image_raw.subscription.reliability": "reliable",
         }
         with run_child("depthlab_ros.node", node_parameters) as node:
-            _bring_up(recorder, node, options.model)
+            _configure(recorder, node, options.model)
             player_parameters = {
                 "source": options.source,
                 "duration": options.duration,
@@ -129,6 +129,7 @@ def _run(
                 "wait_for_subscribers": 2,  # the node and the recorder
             }
             with run_child("depthlab_ros.player", player_parameters) as player:
+                _activate(recorder, node, player)
                 _record(recorder, recording, node, player, seconds)
     finally:
         recorder.destroy_node()
@@ -136,21 +137,32 @@ def _run(
         raise DemoError("no frame came out of the node")
 
 
-def _bring_up(recorder: Recorder, node: subprocess.Popen[bytes], model: str) -> None:
-    """Take the node through configure and activate, and wait until its topics are connected."""
+def _configure(recorder: Recorder, node: subprocess.Popen[bytes], model: str) -> None:
+    """Have the node load its model, and wait until its topics are connected."""
     print(f"starting depthlab_node with model {Path(model).name}", flush=True)
     _wait_for(recorder, node, recorder.node_is_there, "did not start")
     # A request sent before the node knows of this process is lost; this one may be sent again.
     _wait_for(recorder, node, _Answered(recorder), "did not answer")
-    for request, failure in (
-        (recorder.request_configure, "could not load the model"),
-        (recorder.request_activate, "could not be activated"),
-    ):
-        answer = request()
-        _wait_for(recorder, node, answer.done, "did not answer")
-        if not answer.result().success:
-            raise DemoError(f"depthlab_node {failure}")
+    answer = recorder.request_configure()
+    _wait_for(recorder, node, answer.done, "did not answer")
+    if not answer.result().success:
+        raise DemoError("depthlab_node could not load the model")
     _wait_for(recorder, node, recorder.is_matched, "is not reachable over DDS")
+
+
+def _activate(
+    recorder: Recorder, node: subprocess.Popen[bytes], player: subprocess.Popen[bytes]
+) -> None:
+    """Start the node once there is something to play, or it would warn of silence meanwhile."""
+
+    def is_ready() -> bool:
+        return player.poll() is not None or recorder.player_is_there()
+
+    _wait_for(recorder, node, is_ready, "waited for camera_player, which did not start")
+    answer = recorder.request_activate()
+    _wait_for(recorder, node, answer.done, "did not answer")
+    if not answer.result().success:
+        raise DemoError("depthlab_node could not be activated")
 
 
 class _Answered:

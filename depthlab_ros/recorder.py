@@ -69,8 +69,12 @@ class Recorder(Node):
         return self._request(Transition.TRANSITION_CONFIGURE)
 
     def request_activate(self) -> Any:
-        """Ask the node to start; returns the future of the answer."""
+        """Ask the node to take images; returns the future of the answer."""
         return self._request(Transition.TRANSITION_ACTIVATE)
+
+    def player_is_there(self) -> bool:
+        """Return whether something publishes images."""
+        return self.count_publishers("image_raw") > 0
 
     def is_matched(self) -> bool:
         """Return whether the outputs of the node are connected to this recorder."""
