@@ -74,7 +74,7 @@ class Recorder(Node):
 
     def player_is_there(self) -> bool:
         """Return whether something publishes images."""
-        return self.count_publishers("image_raw") > 0
+        return bool(self.count_publishers("image_raw") > 0)
 
     def is_matched(self) -> bool:
         """Return whether the outputs of the node are connected to this recorder."""
