@@ -18,7 +18,7 @@ from depthlab_core.network import ModelOutput
 from training.collective import Collective
 from training.label_groups import GROUP_BASE, LabelGroup, target_logits
 
-DepthLossName = Literal["l1", "inverse_l1", "log_l1", "silog_relative"]
+DepthLossName = Literal["l1", "inverse_l1", "log_l1", "relative_l1", "silog_relative"]
 ALONE = Collective()
 
 TASKS = ("semantic", "center", "offset", "depth")
@@ -39,8 +39,10 @@ class LossConfig:
         count_unlabelled_images: Whether that share is of all images of a batch, as in the
             reference, or of those that have any semantic label: a batch of mixed datasets would
             otherwise weigh its labelled images by how few they are.
-        depth_loss: ``l1`` in metres (the original), ``inverse_l1`` in 1/m, ``log_l1``, or
-            ``silog_relative``: scale-invariant log error plus relative error.
+        depth_loss: ``l1`` in metres (the original), ``inverse_l1`` in 1/m, ``log_l1``,
+            ``relative_l1``, which is AbsRel itself, or ``silog_relative``: scale-invariant log
+            error plus relative error. Where depth is uncertain, ``log_l1`` learns its median, the
+            last two something nearer than that.
         depth_gradient: Factor of the multi-scale gradient term of log depth; 0 switches it off.
         learned_weights: Whether the factors are adapted to the tasks' uncertainty on top.
     """
@@ -199,6 +201,8 @@ def depth_loss(
         loss = mean((_safe_inverse(depth) - 1 / truth).abs())
     elif config.depth_loss == "log_l1":
         loss = mean((safe_log(depth) - truth.log()).abs())
+    elif config.depth_loss == "relative_l1":
+        loss = mean((depth - truth).abs() / truth)
     else:
         difference = safe_log(depth) - truth.log()
         square = collective.complete(mean(difference.square()))

@@ -20,7 +20,7 @@ from training.losses import BatchTargets, LossConfig, compute_losses
 from training.sync_norm import synchronise_norms
 
 ROOT = Path(__file__).parents[2]
-DEPTH_LOSSES = ("l1", "inverse_l1", "log_l1", "silog_relative")
+DEPTH_LOSSES = ("l1", "inverse_l1", "log_l1", "relative_l1", "silog_relative")
 
 
 def network() -> torch.nn.Module:

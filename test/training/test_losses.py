@@ -31,7 +31,7 @@ from training.losses import (
 )
 
 DATA = Path(__file__).parent / "data"
-DEPTH_LOSSES = ("l1", "inverse_l1", "log_l1", "silog_relative")
+DEPTH_LOSSES = ("l1", "inverse_l1", "log_l1", "relative_l1", "silog_relative")
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +167,29 @@ def test_depth_losses_have_their_defined_values():
     assert value("l1") == pytest.approx(4)
     assert value("inverse_l1") == pytest.approx(0.125)
     assert value("log_l1") == pytest.approx(math.log(2))
+    assert value("relative_l1") == pytest.approx(1)
     silog = math.sqrt(0.15 * math.log(2) ** 2 + 1e-6)
     assert value("silog_relative") == pytest.approx(silog + 1)
+
+
+@pytest.mark.parametrize(("name", "shift"), [("log_l1", 0.0), ("relative_l1", 0.3)])
+def test_where_depth_is_uncertain_the_optimum_is_the_median_or_something_nearer(name, shift):
+    # Log-normal truth of width σ: the median of the logarithm, or σ² below it.
+    normal = torch.distributions.Normal(0.0, math.sqrt(0.3))
+    target = 10 * normal.icdf(torch.linspace(0.001, 0.999, 4000)).exp().reshape(1, 1, -1)
+    offsets = torch.linspace(-0.6, 0.6, 241)
+    losses = [
+        float(
+            depth_loss(
+                10 * offset.exp() * torch.ones_like(target),
+                target,
+                torch.ones_like(target),
+                LossConfig(depth_loss=name),
+            )
+        )
+        for offset in offsets
+    ]
+    assert float(offsets[losses.index(min(losses))]) == pytest.approx(-shift, abs=0.02)
 
 
 def test_the_gradient_term_sees_shape_and_not_scale():
