@@ -44,11 +44,15 @@ class FiltersCache:
         self._cache = Cache(self._input, cache_size=size)
 
     def add(self, msg: CameraInfo) -> None:
-        """Keep a message."""
-        self._input.signalMessage(msg)
+        """Keep a message, unless its stamp is negative."""
+        # rclpy's Time cannot be, and what it raises in a callback would end the node.
+        if msg.header.stamp.sec >= 0:
+            self._input.signalMessage(msg)
 
     def at(self, stamp: StampMsg) -> CameraInfo | None:
         """Return the newest message of exactly that stamp."""
+        if stamp.sec < 0:
+            return None
         time = Time.from_msg(stamp)
         same = self._cache.getInterval(time, time)
         return same[-1] if same else None

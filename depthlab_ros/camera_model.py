@@ -53,8 +53,11 @@ class CameraModel:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether the intrinsics are known: ``CameraInfo`` marks unknown ones by K[0] = 0."""
-        return self.k[0] > 0.0
+        """Whether the intrinsics are known: ``CameraInfo`` marks unknown ones by K[0] = 0.
+
+        Those that no lens has, as of a calibration that failed (NaN, or 0 for one axis), are not.
+        """
+        return self.k[0] > 0.0 and self.k[4] > 0.0 and all(map(math.isfinite, self.k))
 
     @property
     def is_distorted(self) -> bool:

@@ -196,6 +196,7 @@ class DepthLabNode(LifecycleNode):
 
     def _release(self) -> None:
         for camera in self.cameras:
+            camera.outputs.clear_markers()  # does nothing but where the node was active until now
             camera.outputs.destroy()
         self.cameras = []
         self._model = None

@@ -199,7 +199,10 @@ class Outputs:
             message = make(result)
             if message is not None:
                 publisher.publish(message)
-            elif publisher.get_subscription_count() > 0:
+                continue
+            if topic == "markers":
+                self.clear_markers()  # of frames that had a calibration
+            if publisher.get_subscription_count() > 0:
                 self._logger.warning(
                     f"{topic} needs a calibrated camera: publish camera_info, or set the "
                     "parameter focal_length",

@@ -44,7 +44,8 @@ def point_cloud_to_msg(points: NDArray[np.void], header: Header) -> PointCloud2:
         row_step=POINT_DTYPE.itemsize * columns,
         is_dense=False,
     )
-    msg.data.frombytes(points.view(np.uint8).data.cast("B"))
+    if points.size:  # a view of nothing cannot be cast
+        msg.data.frombytes(points.view(np.uint8).data.cast("B"))
     return msg
 
 

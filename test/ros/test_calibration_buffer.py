@@ -59,6 +59,13 @@ def test_one_that_was_published_once_stands_in_for_ever(cache):
     assert all(focal_length(buffer, stamp) == 10.0 for stamp in range(10**9, 10**12, 10**10))
 
 
+def test_a_negative_stamp_is_no_error(cache):
+    buffer = CalibrationBuffer(make_cache=cache)
+    buffer.add(info(1, 10.0))
+    buffer.add(info(-7, 20.0))
+    assert [focal_length(buffer, stamp) for stamp in (1, -7, -8)] == [10.0, 20.0, 20.0]
+
+
 def test_late_one_is_found_by_the_image_that_waits(cache):
     buffer = CalibrationBuffer(make_cache=cache)
     buffer.add(info(1, 10.0))

@@ -78,5 +78,15 @@ def test_uncalibrated():
     assert list(camera_model_to_msg(camera, Header()).k) == [0.0] * 9
 
 
+@pytest.mark.parametrize(
+    ("index", "value"), [(0, -5.0), (4, 0.0), (0, math.inf), (4, math.nan), (2, math.nan)]
+)
+def test_intrinsics_that_no_lens_has_are_unknown(index, value):
+    k = [5.0, 0.0, 2.0, 0.0, 6.0, 1.0, 0.0, 0.0, 1.0]
+    assert camera_model_from_msg(CameraInfo(width=4, height=3, k=k)).is_calibrated
+    k[index] = value
+    assert not camera_model_from_msg(CameraInfo(width=4, height=3, k=k)).is_calibrated
+
+
 def test_stamps_round_trip():
     assert stamp_to_ns(stamp_from_ns(1_700_000_000_123_456_789)) == 1_700_000_000_123_456_789

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointField
 from std_msgs.msg import Header
@@ -131,6 +132,17 @@ def test_points_are_coloured_and_know_their_segment(ros, stub, until):
         np.testing.assert_array_equal(points[name], expected[name])
 
 
+def test_an_image_smaller_than_half_a_stride_gives_an_empty_cloud(ros, stub, until):
+    ros.peer.listen("points", "image_annotated")
+    ros.node(stub, focal_length=50.0, points_stride=64)
+    ros.peer.image_pub.publish(image_msg(picture(24, 32)))
+
+    msg = received(ros, until, "points")
+    assert (msg.height, msg.width, msg.point_step, msg.row_step) == (0, 0, 20, 0)
+    assert len(msg.data) == 0
+    assert received(ros, until, "image_annotated").height == 24
+
+
 def test_markers_are_a_box_and_a_text_per_thing(ros, stub, until):
     ros.peer.listen("markers")
     ros.node(stub, focal_length=50.0)
@@ -175,6 +187,29 @@ def test_deactivated_node_takes_its_markers_away(ros, stub, until):
     assert clear.action == Marker.DELETEALL
 
 
+def test_a_node_that_is_shut_down_takes_its_markers_away(ros, stub, until):
+    ros.peer.listen("markers")
+    ros.node(stub, focal_length=50.0)
+    ros.peer.image_pub.publish(image_msg(picture()))
+    received(ros, until, "markers")
+    assert ros.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    until(lambda: len(ros.peer.received["markers"]) == 2)
+    [clear] = ros.peer.received["markers"][1].markers
+    assert clear.action == Marker.DELETEALL
+
+
+def test_a_calibration_that_is_gone_takes_its_markers_away(ros, stub, until):
+    ros.peer.listen("markers")
+    node = ros.node(stub, focal_length=50.0)
+    messages = ros.peer.received["markers"]
+    ros.peer.image_pub.publish(image_msg(picture()))
+    until(lambda: len(messages) == 1)
+    node.set_parameters([Parameter("focal_length", value=0.0)])
+    ros.peer.image_pub.publish(image_msg(picture()))
+    until(lambda: len(messages) == 2)
+    assert [marker.action for marker in messages[1].markers] == [Marker.DELETEALL]
+
+
 def test_without_calibration_there_is_nothing_in_space(ros, stub, until):
     ros.peer.listen("points", "markers", "semantic")
     ros.node(stub)
@@ -183,7 +218,8 @@ def test_without_calibration_there_is_nothing_in_space(ros, stub, until):
     received(ros, until, "semantic")
     until(lambda: any(d.get("frames_published") == "1" for d in ros.peer.diagnostics))
     assert ros.peer.received["points"] == []
-    assert ros.peer.received["markers"] == []
+    for message in ros.peer.received["markers"]:
+        assert [marker.action for marker in message.markers] == [Marker.DELETEALL]
 
 
 def test_label_info_names_the_classes_for_late_subscribers(ros, stub, until):
