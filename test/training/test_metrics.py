@@ -39,6 +39,21 @@ def test_semantic_iou_equals_that_of_cityscapesscripts():
     assert (expected["iou/bicycle"], expected["iou/rider"], expected["iou/truck"]) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("prediction", "message"),
+    [
+        ([[0, 1], [2, 2]], r"got \(2, 2\), expected \(1, 4\), the truth's"),
+        # 3 would count as class 0 of the next row, -1 as class 2 of the row before.
+        ([[0, 3, -1, 9]], r"got \[-1, 3\], expected class ids, 0 to 2"),
+    ],
+)
+def test_semantic_iou_refuses_what_it_would_miscount(prediction, message):
+    iou = SemanticIou(["a", "b", "c"])
+    with pytest.raises(ValueError, match=f"^prediction: {message}$"):
+        iou.update(np.array(prediction), np.array([[0, 1, 1, 255]]))
+    assert iou.confusion.sum() == 0
+
+
 def test_heights_of_things_by_hand():
     truth, prediction = np.zeros((100, 60), int), np.zeros((100, 60), int)
     truth[10:18, 2:10], prediction[9:19, 3:9] = A, B  # 8 rows, seen as 10
@@ -71,6 +86,11 @@ def test_average_precision_without_predictions_is_zero():
     precision = AveragePrecision(CITYSCAPES)
     precision.update(np.zeros((20, 20), int), np.full((20, 20), A), {})
     assert precision.result()["ap"] == 0
+
+
+def test_average_precision_refuses_maps_of_another_shape():
+    with pytest.raises(ValueError, match=r"got \(10, 20\), expected \(20, 10\), the truth's"):
+        AveragePrecision(CITYSCAPES).update(np.full((10, 20), A), np.full((20, 10), A), {A: 1.0})
 
 
 def test_average_precision_equals_that_of_cityscapesscripts():

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from depthlab_core.labels import VOID, LabelSet
 from depthlab_core.metrics.panoptic import IntMap
+from depthlab_core.strict_load import require
 
 Values = npt.NDArray[np.float64]
 
@@ -55,7 +56,13 @@ class AveragePrecision:
             prediction: ``category_id * label_divisor + instance_id``, ``(H, W)``; -1 = void.
             truth: The same; things with instance id 0 are crowds, -1 is unlabelled.
             scores: By predicted panoptic id; higher is surer.
+
+        Raises:
+            ValueError: If the maps are of different shapes.
         """
+        # Shapes of as many pixels, such as those of a turned map, would be compared otherwise.
+        expected = f"{truth.shape}, the truth's"
+        require(prediction.shape == truth.shape, "prediction", prediction.shape, expected)
         divisor = self._labels.label_divisor
         predicted_ids, predicted_index = np.unique(prediction, return_inverse=True)
         true_ids, true_index = np.unique(truth, return_inverse=True)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from depthlab_core.strict_load import require
+
 
 class SemanticIou:
     """Mean IoU from one confusion matrix over all images (Cityscapes' pixel-level measure).
@@ -27,10 +29,19 @@ class SemanticIou:
             prediction: Class ids ``(H, W)``. Predicted void must be given as some class that is
                 wrong, or be left to the caller to fill.
             truth: Class ids ``(H, W)``; values that are no class id are not counted.
+
+        Raises:
+            ValueError: If the maps are of different shapes, or a counted pixel has no class.
         """
+        expected = f"{truth.shape}, the truth's"
+        require(prediction.shape == truth.shape, "prediction", prediction.shape, expected)
         count = len(self._names)
         counted = (truth >= 0) & (truth < count)
-        pairs = truth[counted].astype(np.int64) * count + prediction[counted]
+        predicted = prediction[counted].astype(np.int64)
+        # Others would count as some class of another row of the matrix.
+        others = np.unique(predicted[(predicted < 0) | (predicted >= count)]).tolist()
+        require(not others, "prediction", others, f"class ids, 0 to {count - 1}")
+        pairs = truth[counted].astype(np.int64) * count + predicted
         self.confusion += np.bincount(pairs, minlength=count**2).reshape(count, count)
 
     def result(self) -> dict[str, float]:
