@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from depthlab_core.metrics.depth import DepthErrors
 from depthlab_core.metrics.panoptic import match_segments
 from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
+from depthlab_core.preprocess import check_image
 from depthlab_core.segments import Segment, compute_segments
 from depthlab_core.tracking import Tracker
 from training.arguments import fraction, output_file, positive_float, positive_int
@@ -123,7 +125,7 @@ class DriveEvaluation:
             if pose_before is not None:
                 elapsed = frame.time - time_before
                 for true_id, segment in found.items():
-                    true_depth = float(np.median(frame.depth[frame.panoptic == true_id]))
+                    true_depth = _true_depth(frame, true_id)
                     self._speed.update(
                         states[segment.id].closing_speed,
                         states[segment.id].time_to_contact,
@@ -173,6 +175,12 @@ def _is_thing(panoptic_id: int) -> bool:
     return category in CITYSCAPES.thing_ids and panoptic_id % CITYSCAPES.label_divisor > 0
 
 
+def _true_depth(frame: StreetFrame, true_id: int) -> float:
+    """Return a thing's median depth, metres: of the pixels that have one; NaN if none has."""
+    depth = frame.depth[(frame.panoptic == true_id) & (frame.depth > 0)]
+    return float(np.median(depth)) if len(depth) else math.nan
+
+
 def _closing_speed(
     frame: StreetFrame,
     true_id: int,
@@ -203,10 +211,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--drives", type=positive_int, default=4)
     parser.add_argument("--length", type=positive_int, default=30, help="frames of each")
     parser.add_argument("--rate", type=positive_float, default=10.0, help="Hz")
-    parser.add_argument("--size", type=int, nargs=2, default=(640, 320), metavar=("W", "H"))
+    parser.add_argument(
+        "--size", type=positive_int, nargs=2, default=(640, 320), metavar=("W", "H")
+    )
     parser.add_argument("--miss", type=fraction, default=0.0, help="of the truth: share of things")
-    parser.add_argument("--depth-noise", type=float, default=0.0, help="of the truth: relative")
-    parser.add_argument("--depth-scale", type=float, default=1.0, help="of the truth: a factor")
+    parser.add_argument("--depth-noise", type=fraction, default=0.0, help="of the truth: relative")
+    parser.add_argument(
+        "--depth-scale", type=positive_float, default=1.0, help="of the truth: a factor"
+    )
     parser.add_argument("--json", type=output_file, help="also write the figures to this file")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=positive_int, help="threads of torch on the CPU")
@@ -243,6 +255,8 @@ def _predictor(options: argparse.Namespace) -> Predict:
     model = DepthLab.load(options.checkpoint, options.device)
     if model.labels != CITYSCAPES:
         raise ValueError(f"labels: got {model.labels.name!r}, expected those of the streets")
+    # Now, since a street takes long to draw.
+    check_image(np.zeros((options.size[1], options.size[0], 3), np.uint8))
     return lambda frame: model.predict(frame.image, frame.focal_length)
 
 

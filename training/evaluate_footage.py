@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,8 @@ class FootageEvaluation:
                 continue
             self._things[segment.category_name] += 1
             self._depths[states[segment.id].track_id][self._frames] = segment.depth_median
-            if segment.area >= _SMALLEST_AREA and _is_whole(segment, height, width):
+            is_known = math.isfinite(segment.depth_median) and segment.area >= _SMALLEST_AREA
+            if is_known and _is_whole(segment, height, width):
                 metres = segment.bbox[3] * segment.depth_median / prediction.focal_length
                 self._heights[segment.category_name].append(metres)
         ground = fit_ground(
@@ -107,19 +109,19 @@ class FootageEvaluation:
             results[f"found_{name}"] = self._things[name] / max(self._frames, 1)
             heights = np.array(self._heights.get(name, []))
             if len(heights):
-                results[f"height_{name}"] = float(np.nanmedian(heights))
+                results[f"height_{name}"] = float(np.median(heights))
                 results[f"plausible_{name}"] = float(np.mean((heights >= low) & (heights <= high)))
         results["ground_found"] = len(self._camera_heights) / max(self._frames, 1)
         if self._camera_heights:
             results["camera_height"] = float(np.median(self._camera_heights))
         changes = [
-            abs(np.log(depths[frame + 1] / depth))
+            abs(math.log(depths[frame + 1] / depth))
             for depths in self._depths.values()
             for frame, depth in depths.items()
-            if frame + 1 in depths
+            if depth > 0 and depths.get(frame + 1, math.nan) > 0
         ]
         if changes:
-            results["depth_change"] = float(np.nanmedian(changes))
+            results["depth_change"] = float(np.median(changes))
         if self._depths:
             lengths = [len(depths) for depths in self._depths.values()]
             results["tracks"] = len(lengths)
@@ -133,6 +135,18 @@ def _is_whole(segment: Segment, height: int, width: int) -> bool:
     """Return whether the image's edge cuts nothing off."""
     x, y, box_width, box_height = segment.bbox
     return x > 0 and y > 0 and x + box_width < width and y + box_height < height
+
+
+def _predict(model: DepthLab, image: npt.NDArray[np.uint8], footage: Path) -> Prediction:
+    """Predict.
+
+    Raises:
+        DatasetError: If the image is none that models take, naming the footage.
+    """
+    try:
+        return model.predict(image)
+    except ValueError as error:
+        raise DatasetError(f"{footage}: {error}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -157,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frames = islice(read_footage(options.footage), options.limit)
     try:
         for image, stamp in tqdm(frames, unit="frame", total=options.limit):
-            evaluation.update(model.predict(image), stamp)
+            evaluation.update(_predict(model, image, options.footage), stamp)
     except DatasetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

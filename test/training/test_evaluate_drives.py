@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,24 @@ def test_the_truth_scores_full_marks():
     assert result["abs_rel_after"] == pytest.approx(0, abs=2e-3)
 
 
+def test_true_depth_is_that_of_the_pixels_that_have_one():
+    def with_gaps(frame: StreetFrame) -> StreetFrame:
+        depth = frame.depth.copy()
+        # As between the spokes of a wheel, over more than half of each car.
+        depth[(frame.panoptic > CAR * 1000) & (np.arange(WIDTH) % 5 < 3)] = 0
+        return replace(frame, depth=depth)
+
+    results = []
+    for frames in (drive(20), map(with_gaps, drive(20))):
+        evaluation = DriveEvaluation()
+        evaluation.drive(frames, predictor(depth_noise=0.05))
+        results.append(evaluation.result())
+    whole, gappy = results
+    assert 0.01 < whole["contact_rel"] < 0.5
+    for name in ("speed_known", "speed_mae", "contact_rel"):
+        assert gappy[name] == pytest.approx(whole[name], rel=1e-3), name
+
+
 def test_the_ground_puts_a_wrong_scale_right():
     evaluation = DriveEvaluation()
     evaluation.drive(drive(10), predictor(depth_scale=1.4))
@@ -92,3 +111,25 @@ def test_misses_and_noise_show():
 def test_command_line_refuses_a_missing_checkpoint(capsys, tmp_path):
     assert main(["--checkpoint", str(tmp_path / "none.safetensors")]) == 1
     assert "none.safetensors" in capsys.readouterr().err
+
+
+def test_command_line_refuses_images_too_small_for_a_model(capsys):
+    assert main(["--checkpoint", "lite0", "--device", "cpu", "--size", "64", "16"]) == 1
+    expected = "error: image: got 64x16 pixels, expected 32x32 or more\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--size", ["0", "64"]),
+        ("--size", ["-64", "64"]),
+        ("--depth-noise", ["-0.1"]),
+        ("--depth-scale", ["0"]),
+        ("--depth-scale", ["nan"]),
+    ],
+)
+def test_command_line_refuses_impossible_values(capsys, option, values):
+    with pytest.raises(SystemExit):
+        main([option, *values])
+    assert f"argument {option}: got '{values[0]}', expected " in capsys.readouterr().err

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import cv2
@@ -57,6 +58,19 @@ def test_a_thing_that_stays_is_one_track_and_its_depth_changes_as_said():
     assert (results["tracks"], results["track_length"]) == (1, 6)
     assert results["depth_change"] == pytest.approx(np.log(1.02), rel=1e-3)
     assert results["class_change"] == 0
+
+
+def test_things_of_unknown_depth_have_no_height():
+    evaluation = FootageEvaluation()
+    unknown = (PERSON, 20, 20, 14, 17, math.nan)
+    evaluation.update(prediction(unknown), 0.0)
+    evaluation.update(prediction(unknown), 0.1)
+    results = evaluation.result()
+    assert (results["found_person"], results["track_length"]) == (1, 2)
+    assert not {"height_person", "plausible_person", "depth_change"} & results.keys()
+    evaluation.update(prediction((PERSON, 20, 20, 14, 17, 10.0)), 0.2)
+    results = evaluation.result()
+    assert (results["height_person"], results["plausible_person"]) == (pytest.approx(1.7), 1)
 
 
 def test_changing_classes_are_counted():
@@ -146,3 +160,10 @@ def test_footage_that_cannot_be_read_is_named(tmp_path, name):
 def test_an_error_of_the_command_is_one_line(tmp_path, capsys):
     assert main(["--checkpoint", "lite0", str(tmp_path / "absent.mp4")]) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: ")
+
+
+def test_frames_too_small_for_a_model_are_one_line(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((16, 20, 3), np.uint8))
+    assert main(["--checkpoint", "lite0", "--device", "cpu", str(tmp_path)]) == 1
+    expected = f"error: {tmp_path}: image: got 20x16 pixels, expected 32x32 or more"
+    assert capsys.readouterr().err.splitlines()[-1] == expected

@@ -77,3 +77,13 @@ def test_speed_errors():
     assert result["speed_mae_of_zero"] == pytest.approx(3.5)
     # 1 / 5 s instead of 1 / 4 s.
     assert result["contact_rel"] == pytest.approx(0.2)
+
+
+def test_a_time_of_zero_is_infinitely_wrong():
+    errors = SpeedErrors()
+    for time in (0.0, 5.0, 5.0):
+        errors.update(4.0, time, true_speed=5.0, true_depth=20.0)
+    assert errors.result()["contact_rel"] == pytest.approx(0.2)
+    errors = SpeedErrors()
+    errors.update(4.0, 0.0, true_speed=5.0, true_depth=20.0)
+    assert errors.result()["contact_rel"] == math.inf

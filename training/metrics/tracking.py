@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 
@@ -97,8 +98,10 @@ class SpeedErrors:
         self._speed.append(abs(speed - true_speed))
         self._speed_of_zero.append(abs(true_speed))
         if true_speed > 0.5 and true_depth / true_speed <= self._max_time:
-            # Compared as 1 / time, which is finite also where it is taken for receding.
-            self._time.append(abs(1 / time - true_speed / true_depth) * true_depth / true_speed)
+            # Compared as 1 / time, which is finite also where it is taken for receding; a time of
+            # 0, that of a depth which was extrapolated to the camera, is infinitely wrong.
+            rate = math.inf if time == 0 else 1 / time
+            self._time.append(abs(rate - true_speed / true_depth) * true_depth / true_speed)
 
     def result(self) -> dict[str, float]:
         """Return the figures.
