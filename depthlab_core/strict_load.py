@@ -88,7 +88,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         return dataclass_from_dict(typing.cast("type[Any]", hint), value, path)
     if hint is float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        require(is_number, path, value, "a number")
+        # NaN would pass most checks of ranges, which compare.
+        require(is_number and math.isfinite(value), path, value, "a finite number")
         return float(value)
     is_expected = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
     require(is_expected, path, value, f"a value of type {hint.__name__}")

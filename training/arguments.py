@@ -8,6 +8,9 @@ import math
 import os
 from pathlib import Path
 
+SMALLEST_SIDE = 16
+"""Of images that are drawn, pixels."""
+
 
 def positive_int(text: str) -> int:
     """Read a whole number of 1 or more.
@@ -24,6 +27,17 @@ def positive_int(text: str) -> int:
     return value
 
 
+def whole_number(text: str) -> int:
+    """Read a whole number of 0 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is anything else.
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, 0 or more")
+    return int(text)
+
+
 def positive_float(text: str) -> float:
     """Read a finite number above 0.
 
@@ -33,6 +47,18 @@ def positive_float(text: str) -> float:
     value = _number(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above 0")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Read a finite number of 0 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is anything else.
+    """
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number, 0 or more")
     return value
 
 
@@ -67,6 +93,39 @@ def output_file(text: str) -> Path:
     if not os.access(path.parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a folder that can be written")
     return path
+
+
+def output_folder(text: str) -> Path:
+    """Return the path of a folder to write into; it is made now, since work is lost without it.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is no folder that can be made and written.
+    """
+    path = Path(text)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected a folder that can be made ({error.strerror})"
+        ) from error
+    if not os.access(path, os.W_OK):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a folder that can be written")
+    return path
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Read "WIDTHxHEIGHT", both whole numbers of ``SMALLEST_SIDE`` or more.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is anything else.
+    """
+    width, _, height = text.lower().partition("x")
+    sides = (width, height)
+    if not all(side.isdecimal() and int(side) >= SMALLEST_SIDE for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected WIDTHxHEIGHT, each {SMALLEST_SIDE} or more"
+        )
+    return int(width), int(height)
 
 
 def _number(text: str) -> float:

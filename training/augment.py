@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from depthlab_core.labels import CITYSCAPES
 from training.datasets.sample import Sample
+from training.ranges import require_range
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
@@ -74,6 +75,10 @@ class AugmentConfig:
             )
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"augment.scale: got {self.scale}, expected 0 < smallest <= largest")
+        shares = ("flip", "brightness", "contrast", "saturation", "blur", "noise")
+        require_range("augment", self, shares, 0, 1)
+        require_range("augment", self, ("hole_erosion", "gamma"), 0)
+        require_range("augment", self, ("hue",), 0, 180)
 
     def of_step(self, step: int) -> AugmentConfig:
         """Return the settings of one step, which has one crop."""

@@ -24,7 +24,7 @@ from depthlab_core.config import NetworkConfig
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.strict_load import dataclass_from_dict
-from training.arguments import fraction
+from training.arguments import fraction, output_folder
 from training.class_bias import CLASS_BIAS, undo_loss_weights
 from training.run_state import FILE_NAME, RunStateError, load_run_state
 
@@ -53,6 +53,7 @@ def bundle(
     Raises:
         CheckpointError: If the earlier checkpoint cannot be read.
         RunStateError: If there is no state, it is damaged or of another network.
+        ValueError: If a weight is too large for float16.
     """
     path = run / FILE_NAME
     if not path.is_file():
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.bundle", description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="output folder of training.train")
     parser.add_argument("--name", choices=sorted(MODELS), required=True)
-    parser.add_argument("--out", type=Path, default=_WEIGHTS, help="folder")
+    parser.add_argument("--out", type=output_folder, default=_WEIGHTS, help="folder")
     parser.add_argument("--note", default="", help="for the provenance")
     parser.add_argument(
         "--earlier", metavar="CHECKPOINT", help="whose weights are averaged with the run's"
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         target = bundle(
             options.run, options.name, options.out, options.note, earlier, options.undo_weights
         )
-    except (CheckpointError, RunStateError) as error:
+    except (CheckpointError, RunStateError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")

@@ -176,9 +176,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     state = checkpoint.network.state_dict()
     state[CLASS_BIAS] = state[CLASS_BIAS] + bias
     provenance = {**checkpoint.provenance, "calibration": changes}
-    save_checkpoint(
-        options.out, state, checkpoint.config, checkpoint.labels, provenance, half=True
-    )
+    try:
+        save_checkpoint(
+            options.out, state, checkpoint.config, checkpoint.labels, provenance, half=True
+        )
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

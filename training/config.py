@@ -124,6 +124,16 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.lr <= 0:
             raise ConfigError(f"optimizer.lr: got {self.lr}, expected a positive number")
+        for entry in (
+            "backbone_lr_factor",
+            "weight_decay",
+            "warmup_iterations",
+            "warmup_factor",
+            "power",
+        ):
+            require_at_least(0, f"optimizer.{entry}", getattr(self, entry))
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise ConfigError(f"optimizer.clip_norm: got {self.clip_norm}, expected above 0")
 
 
 @dataclass(frozen=True)
@@ -185,7 +195,7 @@ class LoopConfig:
             "pictures_every",
         ):
             require_at_least(1, f"loop.{entry}", getattr(self, entry))
-        for entry in ("workers", "checkpoint_minutes", "report_frames"):
+        for entry in ("seed", "workers", "checkpoint_minutes", "report_frames"):
             require_at_least(0, f"loop.{entry}", getattr(self, entry))
         if self.threads is not None:
             require_at_least(1, "loop.threads", self.threads)

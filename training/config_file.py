@@ -12,8 +12,10 @@ from typing import Any
 import yaml
 
 from depthlab_core.config import ModelConfig
+from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.strict_load import dataclass_from_dict
+from training.arguments import SMALLEST_SIDE
 from training.augment import AugmentConfig
 from training.config import (
     ConfigError,
@@ -26,6 +28,7 @@ from training.config import (
 )
 from training.examples import TargetConfig
 from training.losses import LossConfig
+from training.messages import one_line
 from training.self_training import SelfTrainingConfig
 from training.style import StyleConfig
 
@@ -57,8 +60,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {one_line(error)}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: got {type(data).__name__}, expected a mapping")
     return with_overrides(data, overrides)
@@ -94,7 +97,7 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
         if not isinstance(data.get(key), Mapping):
             raise ConfigError(f"{key}: got {data.get(key)!r}, expected a mapping")
     name = data["model"].get("name")
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise ConfigError(f"model.name: got {name!r}, expected one of {', '.join(MODELS)}")
     output = data.get("output", "out/training")
     if not isinstance(output, str):
@@ -120,6 +123,17 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    _check_datasets(config.datasets)
+    _check_sections_together(config)
+    return config
+
+
+def _check_sections_together(config: TrainConfig) -> None:
+    if config.model.network.num_classes != len(CITYSCAPES):
+        raise ConfigError(
+            f"model.network.num_classes: got {config.model.network.num_classes}, expected "
+            f"{len(CITYSCAPES)}, as the labels have"
+        )
     weights, classes = config.targets.class_weights, config.model.network.num_classes
     if weights is not None and len(weights) != classes:
         raise ConfigError(f"targets.class_weights: got {len(weights)} values, expected {classes}")
@@ -127,8 +141,12 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
         raise ConfigError(
             "self_training: got loop.ema_decay 0, expected averaged weights to teach"
         )
-    _check_datasets(config.datasets)
-    return config
+    for key, dataset in config.datasets.items():
+        if dataset.kind == "footage" and dataset.weight > 0 and config.self_training is None:
+            raise ConfigError(
+                f"datasets.{key}.weight: got {dataset.weight} for footage, which has no labels; "
+                "expected 0 or a section self_training"
+            )
 
 
 def _check_datasets(datasets: Mapping[str, DatasetConfig]) -> None:
@@ -138,6 +156,13 @@ def _check_datasets(datasets: Mapping[str, DatasetConfig]) -> None:
         for entry, least in (("weight", 0), ("pseudo_instance_weight", 0), ("frames", 1)):
             require_at_least(least, f"datasets.{key}.{entry}", getattr(dataset, entry))
         require_at_least(1, f"datasets.{key}.every", dataset.every)
+        require_at_least(0, f"datasets.{key}.seed", dataset.seed)
+        if min(dataset.size) < SMALLEST_SIDE:
+            raise ConfigError(
+                f"datasets.{key}.size: got {dataset.size}, expected {SMALLEST_SIDE} or more each"
+            )
+        if dataset.only == ():
+            raise ConfigError(f"datasets.{key}.only: got no numbers, expected at least one")
         if dataset.max_width is not None:
             require_at_least(1, f"datasets.{key}.max_width", dataset.max_width)
         if dataset.style_from is not None and dataset.style_from not in datasets:
@@ -174,7 +199,7 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
+        raise ConfigError(f"--set {override}: the value is not YAML: {one_line(error)}") from error
     if isinstance(value, str):
         # YAML 1.1 takes 3e-4 (without a dot) for text.
         with contextlib.suppress(ValueError):

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from depthlab_core.config import DepthConfig, InputConfig
 from depthlab_core.labels import LabelSet
-from depthlab_core.strict_load import require
+from depthlab_core.strict_load import require, require_positive
 from training.augment import AugmentConfig, random_view, vary_color
 from training.datasets.mixture import Example
-from training.datasets.sample import Sample
+from training.datasets.sample import Sample, require_usable
 from training.label_groups import STREET_GROUPS
 from training.losses import BatchTargets
+from training.ranges import require_range
 from training.style import StyleMixer
 from training.targets import TargetGenerator, segments_of
 
@@ -50,6 +51,13 @@ class TargetConfig:
 
     def __post_init__(self) -> None:
         require(self.sigma > 0, "targets.sigma", self.sigma, "a positive number of pixels")
+        require_range("targets", self, ("small_instance_area", "small_instance_weight"), 0)
+        require_range("targets", self, ("offset_balance", "depth_balance"), 0, 1)
+        if self.class_weights is not None:
+            is_right = min(self.class_weights, default=0.0) >= 0
+            require(is_right, "targets.class_weights", self.class_weights, "0 or more each")
+        if self.max_depth is not None:
+            require_positive("targets.max_depth", self.max_depth, "metres")
 
 
 class ExampleMaker:
@@ -92,7 +100,12 @@ class ExampleMaker:
         self._class_weights = _class_weights(target_config.class_weights)
 
     def __call__(self, sample: Sample, rng: np.random.Generator, step: int = 0) -> Example:
-        """Make an example out of a random view of ``sample``, of the size that ``step`` has."""
+        """Make an example out of a random view of ``sample``, of the size that ``step`` has.
+
+        Raises:
+            DatasetError: If the sample's parts do not fit each other.
+        """
+        require_usable(sample)
         plain = random_view(sample, self._augment.of_step(step), rng)
         image = vary_color(plain.image, self._augment, rng)
         if self._style is not None:

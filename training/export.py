@@ -25,6 +25,7 @@ from torch import Tensor
 
 from depthlab_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from depthlab_core.network import ModelOutput, PanopticDepthLab
+from training.arguments import output_folder
 
 FORMATS = ("onnx", "openvino")
 TOLERANCE = 1e-3
@@ -156,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
-    parser.add_argument("--out", type=Path, default=Path("out/export"), help="folder")
+    parser.add_argument("--out", type=output_folder, default="out/export", help="folder")
     parser.add_argument(
         "--size",
         type=int,

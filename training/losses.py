@@ -17,6 +17,7 @@ from torch.nn import functional
 from depthlab_core.network import ModelOutput
 from training.collective import Collective
 from training.label_groups import GROUP_BASE, LabelGroup, target_logits
+from training.ranges import require_range
 
 DepthLossName = Literal["l1", "inverse_l1", "log_l1", "relative_l1", "silog_relative"]
 ALONE = Collective()
@@ -62,6 +63,7 @@ class LossConfig:
             raise ValueError(
                 f"loss.hard_pixel_fraction: got {self.hard_pixel_fraction}, expected above 0 to 1"
             )
+        require_range("loss", self, (*TASKS, "depth_gradient"), 0)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ def read_pickle(data: bytes) -> dict[str, Any]:
     except PickleRefusedError:
         raise
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-        raise PickleRefusedError(f"not a whole pickle: {error}") from error
+        # A key that is not there says nothing by itself.
+        reason = repr(error) if isinstance(error, LookupError) else str(error)
+        raise PickleRefusedError(f"not a whole pickle: {reason}") from error
     if not isinstance(result, dict):
         raise PickleRefusedError(f"the pickle holds a {kind(result)}, expected a dict")
     return result

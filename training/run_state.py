@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from training.messages import one_line
+
 FILE_NAME = "run_state.pt"
 
 
@@ -30,14 +32,16 @@ def load_run_state(path: Path, device: torch.device) -> dict[str, Any]:
     """Read what ``save_atomically`` wrote.
 
     Raises:
-        RunStateError: If the file is damaged.
+        RunStateError: If the file is damaged, or something else.
     """
     try:
         data: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         raise RunStateError(
-            f"{path}: cannot be read ({error}); delete it to start anew"
+            f"{path}: cannot be read ({one_line(error)}); delete it to start anew"
         ) from error
+    if not isinstance(data, dict) or not isinstance(data.get("config"), dict):
+        raise RunStateError(f"{path}: is no state of a run; delete it to start anew")
     return data
 
 

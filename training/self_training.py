@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from training.losses import BatchTargets, upsample
+from training.ranges import require_range
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SelfTrainingConfig:
             raise ValueError(
                 f"self_training.confidence: got {self.confidence}, expected above 0, below 1"
             )
+        require_range("self_training", self, ("start",), 0)
 
 
 @torch.no_grad()

@@ -70,7 +70,13 @@ def train(
     # Of the first process alone: the redirection would give the others a handler.
     redirected = [logging.getLogger()] if trainer.collective.rank == 0 else []
     with StopRequest().listening() as stop, logging_redirect_tqdm(redirected):
-        is_through = train_steps(trainer, loader, stop, board)
+        try:
+            is_through = train_steps(trainer, loader, stop, board)
+        except DatasetError:
+            # A damaged file costs none of the steps before it.
+            if trainer.step > 0:
+                trainer.save()
+            raise
         # Still listening: a second signal must not end what the first one asked for.
         trainer.save()
     if is_through:
@@ -232,7 +238,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.cuda.set_device(device)
             # All views have one size: the fastest of cuDNN's algorithms is looked for once.
             torch.backends.cudnn.benchmark = True
-        _log_to(Path(config.output), collective)
+        try:
+            _log_to(Path(config.output), collective)
+        except OSError as error:
+            raise ConfigError(
+                f"output: got {config.output!r}, expected a folder that can be made and written "
+                f"({error.strerror})"
+            ) from error
         train(config, device, collective)
     except DatasetError as error:
         print(f"error: {message_of(error)}", file=sys.stderr)

@@ -22,6 +22,7 @@ from training.examples import batch_targets, normalise
 from training.imagenet import load_imagenet_backbone
 from training.label_groups import STREET_GROUPS
 from training.losses import TASKS, BatchTargets, compute_losses
+from training.messages import one_line
 from training.optimizer import build_optimizer
 from training.run_state import (
     FILE_NAME,
@@ -130,7 +131,8 @@ class Trainer:
             self.step = int(state["step"])
             self.seconds_used = float(state.get("seconds_used", 0.0))
         except (RuntimeError, ValueError, KeyError) as error:
-            raise RunStateError(f"{path} does not fit this configuration: {error}") from error
+            reason = one_line(error)
+            raise RunStateError(f"{path} does not fit this configuration: {reason}") from error
         logger.info("resumed at step %d", self.step)
 
     def _load_optimizer(self, state: dict[str, Any]) -> None:
@@ -183,7 +185,7 @@ def initial_network(config: TrainConfig) -> PanopticDepthLab:
             checkpoint = load_checkpoint(config.init.checkpoint)
             network.load_state_dict(checkpoint.network.state_dict())
         except (CheckpointError, RuntimeError) as error:
-            raise RunStateError(f"init.checkpoint: {error}") from error
+            raise RunStateError(f"init.checkpoint: {one_line(error)}") from error
     elif config.init.imagenet:
         load_imagenet_backbone(network)
     return network

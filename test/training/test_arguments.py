@@ -7,7 +7,16 @@ import argparse
 
 import pytest
 
-from training.arguments import fraction, output_file, positive_float, positive_int
+from training.arguments import (
+    fraction,
+    image_size,
+    not_negative,
+    output_file,
+    output_folder,
+    positive_float,
+    positive_int,
+    whole_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +25,9 @@ from training.arguments import fraction, output_file, positive_float, positive_i
         (positive_int, "1", 1),
         (positive_int, "250", 250),
         (positive_float, "1e-3", 0.001),
+        (whole_number, "0", 0),
+        (not_negative, "0", 0.0),
+        (image_size, "256x128", (256, 128)),
         (fraction, "0", 0.0),
         (fraction, "1", 1.0),
     ],
@@ -35,6 +47,14 @@ def test_right_values_are_read(read, text, value):
         (positive_float, "inf", "a number above 0"),
         (positive_float, "nan", "a number above 0"),
         (positive_float, "high", "a number above 0"),
+        (whole_number, "-1", "a whole number, 0 or more"),
+        (whole_number, "2.5", "a whole number, 0 or more"),
+        (not_negative, "-1", "a number, 0 or more"),
+        (not_negative, "nan", "a number, 0 or more"),
+        (image_size, "256", "WIDTHxHEIGHT, each 16 or more"),
+        (image_size, "0x128", "WIDTHxHEIGHT, each 16 or more"),
+        (image_size, "-64x128", "WIDTHxHEIGHT, each 16 or more"),
+        (image_size, "64x32x3", "WIDTHxHEIGHT, each 16 or more"),
         (fraction, "-0.1", "0 to 1"),
         (fraction, "1.01", "0 to 1"),
         (fraction, "nan", "0 to 1"),
@@ -63,3 +83,15 @@ def test_output_files_that_cannot_be_written_are_named(tmp_path):
     # For everybody, even for root.
     with pytest.raises(argparse.ArgumentTypeError, match="expected a file in a folder that can"):
         output_file("/proc/none/a.json")
+
+
+def test_an_output_folder_is_made(tmp_path):
+    assert output_folder(str(tmp_path / "new" / "figures")).is_dir()
+    assert output_folder(str(tmp_path)) == tmp_path
+
+
+def test_output_folders_that_cannot_be_made_are_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below", "/proc/none"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"got '{path}', expected a folder"):
+            output_folder(str(path))

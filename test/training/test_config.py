@@ -66,6 +66,7 @@ def test_overrides_reach_nested_entries(minimal):
         ("datasets.streets.colour=red", r"datasets\.streets\.colour: unknown key"),
         ("model.network.depth.bias=1", r"model\.network\.depth\.bias: unknown key"),
         ("model.name=r101", r"model\.name: got 'r101'"),
+        ("model.name=[lite0]", r"model\.name: got \['lite0'\]"),
         ("optimizer.lr=fast", r"optimizer\.lr: got 'fast'"),
         ("optimizer.lr=-1", r"optimizer\.lr: got -1"),
         ("loss.depth_loss=l2", r"loss\.depth_loss: got 'l2'"),
@@ -87,6 +88,31 @@ def test_overrides_reach_nested_entries(minimal):
         ("loop.workers=-1", r"loop\.workers: got -1, expected 0 or more"),
         ("loop.threads=0", r"loop\.threads: got 0, expected 1 or more"),
         ("loop.ema_decay=1", r"loop\.ema_decay: got 1\.0, expected 0 or more, below 1"),
+        ("loop.seed=-1", r"loop\.seed: got -1, expected 0 or more"),
+        ("optimizer.lr=.nan", r"optimizer\.lr: got nan, expected a finite number"),
+        ("loss.depth=.inf", r"loss\.depth: got inf, expected a finite number"),
+        ("optimizer.warmup_factor=-1", r"optimizer\.warmup_factor: got -1\.0, expected 0 or more"),
+        ("optimizer.clip_norm=0", r"optimizer\.clip_norm: got 0\.0, expected above 0"),
+        ("augment.flip=2", r"augment\.flip: got 2\.0, expected 0 to 1"),
+        ("augment.hole_erosion=-1", r"augment\.hole_erosion: got -1, expected 0 or more"),
+        ("augment.hue=200", r"augment\.hue: got 200\.0, expected 0 to 180"),
+        ("targets.depth_balance=2", r"targets\.depth_balance: got 2\.0, expected 0 to 1"),
+        ("targets.small_instance_weight=-1", r"targets\.small_instance_weight: got -1\.0"),
+        (f"targets.class_weights=[{'1, ' * 18}-1]", r"targets\.class_weights: .* 0 or more each"),
+        ("targets.max_depth=0", r"targets\.max_depth: got 0\.0, expected a positive number of m"),
+        ("loss.center=-1", r"loss\.center: got -1\.0, expected 0 or more"),
+        ("self_training={start: -1}", r"self_training\.start: got -1, expected 0 or more"),
+        ("datasets.streets.seed=-1", r"datasets\.streets\.seed: got -1, expected 0 or more"),
+        ("datasets.streets.size=[0, 64]", r"size: got \(0, 64\), expected 16 or more each"),
+        ("model.network.num_classes=5", r"num_classes: got 5, expected 19, as the labels have"),
+        (
+            "datasets.clip={kind: footage, weight: 0.5}",
+            r"datasets\.clip\.weight: got 0\.5 for footage, .* expected 0 or a section self_tr",
+        ),
+        (
+            "datasets.streets.only=[]",
+            r"datasets\.streets\.only: got no numbers, expected at least",
+        ),
         ("loop.seed", "expected path.to.entry=value"),
         ("output.x=1", "output is|output: got"),
     ],
@@ -100,9 +126,17 @@ def test_an_unreadable_file_is_one_error(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing\.yaml"):
         load_config(tmp_path / "nothing.yaml")
     broken = tmp_path / "broken.yaml"
-    broken.write_text("model: [")
-    with pytest.raises(ConfigError, match=r"broken\.yaml"):
-        load_config(broken)
+    for content in (b"model: [", b"model:\n\tname: lite0\n", b"\xff\xfe\x00weights"):
+        broken.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"broken\.yaml: cannot be read: ") as error:
+            load_config(broken)
+        assert "\n" not in str(error.value)
+
+
+def test_an_override_that_is_no_yaml_is_one_line(minimal):
+    with pytest.raises(ConfigError, match=r"--set loop\.seed=\[1: the value is not YAML") as error:
+        load_config(minimal, ["loop.seed=[1"])
+    assert "\n" not in str(error.value)
 
 
 def test_a_dataset_lies_in_its_root_or_under_the_variable(monkeypatch, tmp_path):

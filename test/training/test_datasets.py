@@ -119,6 +119,25 @@ def test_a_missing_file_is_named(cityscapes_root, pattern, message):
         CityscapesLayout(cityscapes_root, "train")[0]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"categories": [{"id": 1, "name": "cat"}]},
+            "got the classes cat, expected some of those",
+        ),
+        ({"categories": []}, "got the classes none, expected some of those of cityscapes"),
+        ({"annotations": [{"file_name": "a", "segments_info": [{"id": 1}]}]}, "is damaged"),
+        ({"annotations": 5}, "is damaged"),
+    ],
+)
+def test_an_index_of_other_classes_or_without_them_is_named(cityscapes_root, change, message):
+    path = cityscapes_root / "gtFine" / "cityscapes_panoptic_train.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DatasetError, match=rf"cityscapes_panoptic_train\.json.*{message}"):
+        CityscapesLayout(cityscapes_root, "train")
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 def test_half_a_download_is_named(camvid_root, share):
     path = camvid_root / "train" / "frame.jpg"

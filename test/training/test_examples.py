@@ -12,7 +12,7 @@ import torch
 from depthlab_core.config import DepthConfig, InputConfig
 from depthlab_core.labels import CITYSCAPES
 from training.augment import AugmentConfig
-from training.datasets.sample import Sample
+from training.datasets.sample import DatasetError, Sample
 from training.examples import ExampleMaker, TargetConfig, batch_targets, normalise
 from training.label_groups import RIDER_OR_BICYCLE
 
@@ -47,6 +47,27 @@ def test_a_step_has_the_size_whose_turn_it_is(street_samples):
         example = make(street_samples[0], np.random.default_rng(step), step)
         size = (32, 64) if step % 2 == 0 else (64, 32)
         assert {tuple(value.shape[-2:]) for value in example.values()} == {size}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"panoptic": np.zeros((16, 64), np.int32)},
+            r"panoptic: got \(16, 64\), expected \(64, 96",
+        ),
+        (
+            {"depth": np.ones((64, 96, 3), np.float32)},
+            r"depth: got \(64, 96, 3\), expected \(64, 9",
+        ),
+        ({"focal_length": 0.0}, "focal length: got 0.0, expected a positive number of pixels"),
+        ({"focal_length": float("nan")}, "focal length: got nan, expected a positive number"),
+    ],
+)
+def test_labels_that_do_not_fit_their_image_are_named(street_samples, change, message):
+    sample = replace(street_samples[0], **change)
+    with pytest.raises(DatasetError, match=rf"^{sample.name}: {message}"):
+        maker()(sample, np.random.default_rng(0))
 
 
 def test_metric_depth_stays_and_far_depth_is_unknown(view):

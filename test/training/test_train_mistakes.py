@@ -7,12 +7,17 @@ import pytest
 import torch
 import yaml
 
+from depthlab_core.checkpoint import save_checkpoint
+from depthlab_core.labels import CITYSCAPES
+from depthlab_core.model_zoo import MODELS
+from depthlab_core.network import build_network
 from training.config import ConfigError
 from training.config_file import config_from_dict
 from training.datasets.sample import DatasetError
 from training.loader import message_of
-from training.run_state import FILE_NAME, RunStateError
-from training.train import main, train
+from training.run_state import FILE_NAME, RunStateError, load_run_state
+from training.train import main, train, train_step
+from training.trainer import initial_network
 
 CPU = torch.device("cpu")
 
@@ -69,6 +74,59 @@ def test_a_damaged_state_is_one_error(tmp_path, small_config):
     (tmp_path / FILE_NAME).write_bytes(b"not a state")
     with pytest.raises(RunStateError, match="delete it to start anew"):
         train(config_from_dict(small_config(tmp_path)), CPU)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"config": 5}])
+def test_another_file_of_torch_is_no_state(tmp_path, content):
+    path = tmp_path / FILE_NAME
+    torch.save(content, path)
+    with pytest.raises(RunStateError, match=r"is no state of a run; delete it to start anew"):
+        load_run_state(path, CPU)
+    assert torch.load(path) == content
+
+
+def test_half_a_state_is_one_line(tmp_path):
+    path = tmp_path / FILE_NAME
+    torch.save({"config": {}, "network": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(RunStateError, match="delete it to start anew") as error:
+        load_run_state(path, CPU)
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_file_costs_no_steps(tmp_path, camvid_root, small_config, monkeypatch):
+    def step(trainer, batches, *rest):
+        if trainer.step == 1:
+            raise DatasetError("damaged")
+        return train_step(trainer, batches, *rest)
+
+    monkeypatch.setattr("training.train.train_step", step)
+    raw = small_config(tmp_path / "out")
+    raw["datasets"] = {"camvid": {"kind": "camvid", "root": str(camvid_root)}}
+    with pytest.raises(DatasetError, match="damaged"):
+        train(config_from_dict(raw), CPU)
+    assert load_run_state(tmp_path / "out" / FILE_NAME, CPU)["step"] == 1
+
+
+def test_an_output_that_cannot_be_made_is_one_line(tmp_path, capsys, small_config):
+    (tmp_path / "file").touch()
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(small_config(tmp_path / "file")))
+    assert main(["--config", str(path), "--device", "cpu"]) == 1
+    expected = f"error: output: got '{tmp_path / 'file'}', expected a folder that can be made"
+    assert capsys.readouterr().err.startswith(expected)
+
+
+def test_weights_of_another_network_are_one_line(tmp_path, small_config):
+    path = tmp_path / "other.safetensors"
+    model = MODELS["r50_light"]
+    save_checkpoint(path, build_network(model.network).state_dict(), model, CITYSCAPES, {})
+    raw = small_config(tmp_path / "out")
+    raw["init"] = {"checkpoint": str(path)}
+    with pytest.raises(RunStateError, match=r"^init\.checkpoint: Error\(s\) in loading") as error:
+        initial_network(config_from_dict(raw))
+    assert len(str(error.value)) < 400
+    assert "\n" not in str(error.value)
 
 
 def test_only_the_traceback_of_a_worker_is_cut_off():

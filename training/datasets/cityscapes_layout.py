@@ -89,7 +89,7 @@ class CityscapesLayout:
         if load_depth:
             self._depth_kind = "depth" if (self._root / "depth" / split).exists() else "disparity"
             require_file(self._root / self._depth_kind / split, _NAME, _IMAGE_REMEDY)
-        self._segments: dict[str, list[dict[str, Any]]] | None = None
+        self._segments: dict[str, list[dict[str, int]]] | None = None
         self._category_of: dict[int, int] = {}
         if load_panoptic:
             self._read_panoptic_index()
@@ -119,7 +119,7 @@ class CityscapesLayout:
         if self._segments is None:
             return frozenset()
         segments = self._segments[_panoptic_file(_frame_name(self._images[index]))]
-        categories = {int(s["category_id"]) for s in segments}
+        categories = {segment["category_id"] for segment in segments}
         return frozenset(self._category_of[c] for c in categories if c in self._category_of)
 
     def _read_panoptic_index(self) -> None:
@@ -134,13 +134,23 @@ class CityscapesLayout:
                 if category["name"] in own_ids
             }
             self._segments = {
-                annotation["file_name"]: annotation["segments_info"]
+                annotation["file_name"]: [
+                    {key: int(segment[key]) for key in ("id", "category_id", "iscrowd")}
+                    for segment in annotation["segments_info"]
+                ]
                 for annotation in index["annotations"]
             }
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(
                 f"{_NAME}: {path} is damaged ({error!r}). {_PANOPTIC_REMEDY}"
             ) from error
+
+        if not self._category_of:
+            names = ", ".join(str(category["name"]) for category in index["categories"])
+            raise DatasetError(
+                f"{_NAME}: {path}: got the classes {names or 'none'}, expected some of those of "
+                f"{self._labels.name} ({', '.join(own_ids)})."
+            )
 
     def _listed(self, folder: Path) -> list[Path]:
         assert self._segments is not None
@@ -169,13 +179,13 @@ class CityscapesLayout:
         counter: dict[int, int] = {}
         lookup: dict[int, int] = {}
         for segment in self._segments[file_name]:
-            category_id = self._category_of.get(int(segment["category_id"]))
+            category_id = self._category_of.get(segment["category_id"])
             if category_id is None:
                 continue
             instance_id = 0
             if category_id in self._labels.thing_ids and not segment["iscrowd"]:
                 instance_id = counter[category_id] = counter.get(category_id, 0) + 1
-            lookup[int(segment["id"])] = category_id * divisor + instance_id
+            lookup[segment["id"]] = category_id * divisor + instance_id
         if not lookup:
             return np.full_like(ids, -1)
         known = np.array(sorted(lookup), dtype=np.int32)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,26 @@ class SampleDataset(Protocol):
 
     def __getitem__(self, index: int) -> Sample:
         """Read frame ``index``."""
+
+
+def require_usable(sample: Sample) -> None:
+    """See that labels have the image's size, and that the focal length is a length.
+
+    Raises:
+        DatasetError: If not, naming the frame.
+    """
+    size = sample.image.shape[:2]
+    for kind in ("semantic", "panoptic", "depth"):
+        labels = getattr(sample, kind)
+        if labels is not None and labels.shape != size:
+            raise DatasetError(
+                f"{sample.name}: {kind}: got {labels.shape}, expected {size} as its image has"
+            )
+    if sample.focal_length is not None and not 0 < sample.focal_length < math.inf:
+        raise DatasetError(
+            f"{sample.name}: focal length: got {sample.focal_length}, expected a positive number "
+            "of pixels"
+        )
 
 
 def require_file(path: Path, dataset: str, remedy: str) -> Path:
