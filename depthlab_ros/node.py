@@ -297,15 +297,14 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to end."""
     keep_freed_memory()
     rclpy.init(args=args)
+    node: DepthLabNode | None = None
     try:
         node = DepthLabNode()
-    except ParameterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 2
-    try:
         node.start()
         rclpy.spin(node)
+    except ParameterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception:
@@ -313,7 +312,8 @@ def main(args: list[str] | None = None) -> int:
             raise  # else interrupted while it came up, where rclpy raises what it likes
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
-        node.destroy_node()
+        if node is not None:
+            node.destroy_node()
         rclpy.try_shutdown()
     return 0
 

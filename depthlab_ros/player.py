@@ -224,6 +224,9 @@ def main(args: list[str] | None = None) -> int:
         error = str(problem)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():
+            raise  # else interrupted while it came up, where rclpy raises what it likes
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
         if player is not None:
