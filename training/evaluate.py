@@ -12,7 +12,6 @@ import json
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -21,16 +20,22 @@ import torch
 from tqdm import tqdm
 
 from depthlab_core.checkpoint import CheckpointError
-from depthlab_core.labels import LabelSet
+from depthlab_core.labels import CITYSCAPES, LabelSet
 from depthlab_core.metrics.depth import DepthErrors, SegmentDepthErrors
 from depthlab_core.metrics.panoptic import DepthAwarePanopticQuality, Matches, PanopticQuality
 from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
-from training.arguments import output_file, positive_float, positive_int
+from training.arguments import (
+    output_file,
+    output_folder,
+    positive_float,
+    positive_int,
+    whole_number,
+)
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES
-from training.datasets.sample import DatasetError, Sample, SampleDataset
+from training.datasets.sample import DatasetError, Sample, SampleDataset, require_usable
 from training.metrics.average_precision import AveragePrecision
 from training.metrics.semantic import SemanticIou
 from training.metrics.thing_height import ThingHeights
@@ -63,11 +68,13 @@ class Evaluation:
 
         Returns:
             Figures of this frame, to rank frames by: ``pq`` over its segments of all classes,
-            ``accuracy`` of coarse labels, ``abs_rel``.
+            ``accuracy`` of coarse labels, ``abs_rel``; without those that nothing in it tells.
         """
         figures: Results = {}
         if sample.semantic is not None:
-            figures["accuracy"] = self._update_coarse(prediction, sample.semantic)
+            accuracy = self._update_coarse(prediction, sample.semantic)
+            if accuracy is not None:
+                figures["accuracy"] = accuracy
         elif sample.panoptic is not None:
             self._kinds.add("panoptic")
             truth = sample.panoptic
@@ -75,7 +82,9 @@ class Evaluation:
             scores = {segment.panoptic_id: segment.score for segment in prediction.segments}
             self._precision.update(prediction.panoptic_map, truth, scores)
             matches = self._panoptic.update(prediction.panoptic_map, truth)
-            figures["pq"] = _quality(matches)
+            quality = _quality(matches)
+            if quality is not None:
+                figures["pq"] = quality
             self._heights.update(matches.matched, prediction.panoptic_map, truth)
             if sample.depth is not None:
                 self._kinds.add("depth_aware")
@@ -92,12 +101,12 @@ class Evaluation:
                 figures["abs_rel"] = errors["abs_rel"]
         return figures
 
-    def _update_coarse(self, prediction: Prediction, truth: npt.NDArray[np.uint8]) -> float:
+    def _update_coarse(self, prediction: Prediction, truth: npt.NDArray[np.uint8]) -> float | None:
         self._kinds.add("coarse")
         predicted, label = CAMVID_OF_CATEGORY[prediction.semantic_map], CAMVID_OF_TARGET[truth]
         self._coarse.update(predicted, label)
         known = label < len(CLASS_NAMES)
-        return float((predicted == label)[known].mean()) if known.any() else 0.0
+        return float((predicted == label)[known].mean()) if known.any() else None
 
     def result(self) -> Results:
         """Return all figures; PQ, IoU and deltas as fractions, depth in metres."""
@@ -114,10 +123,24 @@ class Evaluation:
         return results
 
 
-def _quality(matches: Matches) -> float:
+def _quality(matches: Matches) -> float | None:
     errors = len(matches.false_positives) + len(matches.false_negatives)
     size = len(matches.matched) + errors / 2
-    return sum(iou for _, _, iou in matches.matched) / size if size else 1.0
+    return sum(iou for _, _, iou in matches.matched) / size if size else None
+
+
+def _require_comparable(sample: Sample, labels: LabelSet) -> None:
+    """See that a frame's labels are of its size and of the model's classes.
+
+    Raises:
+        DatasetError: If they are not.
+    """
+    require_usable(sample)
+    if (sample.semantic is not None or sample.panoptic is not None) and labels != CITYSCAPES:
+        raise DatasetError(
+            f"{sample.name}: labels of the model: got {labels.name!r}, expected "
+            f"{CITYSCAPES.name!r}, which the truth has"
+        )
 
 
 def evaluate(
@@ -143,6 +166,9 @@ def evaluate(
 
     Returns:
         The figures over all frames, and those by frame.
+
+    Raises:
+        DatasetError: If a frame cannot be read, predicted or compared.
     """
     evaluation = Evaluation(model.labels, max_depth)
     count = len(dataset) if limit is None else min(limit, len(dataset))
@@ -152,7 +178,11 @@ def evaluate(
         sample = dataset[index]
         if not fnmatch(sample.name, names):
             continue
-        prediction = model.predict(sample.image, sample.focal_length, camera_height)
+        _require_comparable(sample, model.labels)
+        try:
+            prediction = model.predict(sample.image, sample.focal_length, camera_height)
+        except ValueError as error:
+            raise DatasetError(f"{sample.name}: {error}") from error
         figures = evaluation.update(prediction, sample)
         frames.append(FrameFigures(index, sample.name, figures))
     return evaluation.result(), frames
@@ -162,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
-    kinds = get_args(get_type_hints(DatasetConfig)["kind"])
+    # Footage has nothing to compare with: training.evaluate_footage is for that.
+    kinds = [kind for kind in get_args(get_type_hints(DatasetConfig)["kind"]) if kind != "footage"]
     parser.add_argument("--dataset", choices=kinds, required=True, help="kind of dataset")
     parser.add_argument("--root", help="its folder; default: its kind in $DEPTHLAB_DATA")
     parser.add_argument("--split", default="val")
@@ -177,13 +208,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--size",
-        type=int,
+        type=positive_int,
         nargs=2,
         default=(256, 512),
         metavar=("HEIGHT", "WIDTH"),
         help="for streets: of the frames, pixels",
     )
-    parser.add_argument("--seed", type=int, default=0, help="for streets: which towns")
+    parser.add_argument("--seed", type=whole_number, default=0, help="for streets: which towns")
     parser.add_argument("--max-depth", type=positive_float, default=80.0, help="metres")
     parser.add_argument(
         "--camera-height",
@@ -193,7 +224,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", type=output_file, help="also write the figures to this file")
     parser.add_argument(
-        "--report", type=Path, metavar="FOLDER", help="also write an HTML page into this folder"
+        "--report",
+        type=output_folder,
+        metavar="FOLDER",
+        help="also write an HTML page into this folder",
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=positive_int, help="threads of torch on the CPU")

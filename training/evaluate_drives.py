@@ -31,7 +31,13 @@ from depthlab_core.predictor import DepthLab
 from depthlab_core.preprocess import check_image
 from depthlab_core.segments import Segment, compute_segments
 from depthlab_core.tracking import Tracker
-from training.arguments import fraction, output_file, positive_float, positive_int
+from training.arguments import (
+    fraction,
+    output_file,
+    positive_float,
+    positive_int,
+    whole_number,
+)
 from training.metrics.tracking import SpeedErrors, TrackingQuality
 from training.results_table import Results, as_text
 from training.streets.frame import StreetFrame
@@ -207,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--checkpoint", help="path, or name of a bundled model; default: the truth"
     )
     parser.add_argument("--split", choices=("train", "val"), default="val")
-    parser.add_argument("--seed", type=int, default=0, help="of towns and drives")
+    parser.add_argument("--seed", type=whole_number, default=0, help="of towns and drives")
     parser.add_argument("--drives", type=positive_int, default=4)
     parser.add_argument("--length", type=positive_int, default=30, help="frames of each")
     parser.add_argument("--rate", type=positive_float, default=10.0, help="Hz")

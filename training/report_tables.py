@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,7 +54,9 @@ class PageTable:
 
 
 def page_tables(results: Mapping[str, float]) -> list[PageTable]:
-    """Arrange figures; those that are absent leave no row and no table behind."""
+    """Arrange figures; those that are absent or NaN leave no row and no table behind."""
+    # Means over no class at all, such as PQ of things where there are none.
+    results = {name: value for name, value in results.items() if not math.isnan(value)}
 
     def percent(key: str) -> str:
         return f"{results[key]:.1%}" if key in results else "–"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import compute_segments
 from training.datasets.camvid import CamVid
+from training.datasets.sample import DatasetError
 from training.evaluate import Evaluation, evaluate, main
 from training.pictures import draw_depth, draw_error, draw_panels
 from training.report_tables import page_tables
@@ -61,6 +63,44 @@ def test_the_truth_scores_full_marks(street_samples):
         assert result[name] == pytest.approx(1), name
     for name in ("abs_rel", "rmse", "segment_depth"):
         assert result[name] == pytest.approx(0, abs=1e-6), name
+
+
+def test_a_frame_without_labels_has_no_figures_to_rank_it_by(street_samples):
+    sample = street_samples[0]
+    nothing = np.full(sample.panoptic.shape, -1, np.int32)
+    void = replace(sample, panoptic=nothing, depth=np.zeros_like(sample.depth))
+    coarse = replace(void, semantic=np.full(nothing.shape, 255, np.uint8))
+    prediction = replace(ideal(void), semantic_map=np.zeros(nothing.shape, np.uint8))
+    evaluation = Evaluation(CITYSCAPES)
+    assert evaluation.update(prediction, void) == {}
+    assert evaluation.update(prediction, coarse) == {}
+
+
+class Model:
+    """Sees nothing."""
+
+    labels = CITYSCAPES
+
+    def predict(self, image, *_):
+        raise ValueError("image: got this, expected that")
+
+
+@pytest.mark.parametrize("name", ["semantic", "panoptic", "depth"])
+def test_labels_of_another_size_are_named(street_samples, name):
+    sample = street_samples[0]
+    turned = replace(sample, **{name: np.zeros((96, 64), np.int32)})
+    expected = rf"^{sample.name}: {name}: got \(96, 64\), expected \(64, 96\) as its image has$"
+    with pytest.raises(DatasetError, match=expected):
+        evaluate(Model(), [turned])
+
+
+def test_models_of_other_classes_are_refused_where_these_are_compared(street_samples):
+    model, sample = Model(), street_samples[0]
+    model.labels = replace(CITYSCAPES, name="indoor")
+    with pytest.raises(DatasetError, match="got 'indoor', expected 'cityscapes'"):
+        evaluate(model, [sample])
+    with pytest.raises(DatasetError, match=f"^{sample.name}: image: got this, expected that$"):
+        evaluate(model, [replace(sample, panoptic=None)])
 
 
 def streets(frames: int) -> list[str]:
@@ -163,6 +203,13 @@ def test_the_report_has_a_place_for_every_figure(street_samples):
     )
 
 
+def test_figures_of_nothing_leave_no_row_behind():
+    nothing = {f"{figure}_things": math.nan for figure in ("pq", "sq", "rq")}
+    results = {"pq": 0.5, "sq": 0.6, "rq": 0.7, **nothing, "miou": math.nan}
+    [table] = page_tables(results)
+    assert table.rows == [("all classes", "50.0%", "60.0%", "70.0%")]
+
+
 def test_coarse_truth_is_drawn_as_its_likeliest_class(camvid_root):
     sample = CamVid(camvid_root, "train")[0]
     panoptic = np.where(sample.semantic == 201, 13000, 0).astype(np.int32)
@@ -215,7 +262,15 @@ def test_mistakes_are_one_line(tmp_path, capsys):
     arguments = ["--checkpoint", str(tmp_path / "none"), *streets(1)]
     assert main(arguments) == 1
     assert "none" in capsys.readouterr().err
-    for option in ("--limit=0", "--camera-height=0", "--max-depth=-1", f"--json={tmp_path}"):
+    (tmp_path / "file").touch()
+    outputs = (f"--json={tmp_path}", f"--report={tmp_path / 'file'}")
+    for option in ("--limit=0", "--camera-height=0", "--max-depth=-1", *outputs):
         with pytest.raises(SystemExit):
             main([*arguments, option])
         assert f"argument {option.split('=')[0]}: got " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*arguments, "--size", "0", "64"])
+    assert "argument --size: got '0', expected " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--checkpoint", "lite0", "--dataset", "footage", "--root", str(tmp_path)])
+    assert "argument --dataset: invalid choice: 'footage'" in capsys.readouterr().err

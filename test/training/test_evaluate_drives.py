@@ -127,6 +127,7 @@ def test_command_line_refuses_images_too_small_for_a_model(capsys):
         ("--depth-noise", ["-0.1"]),
         ("--depth-scale", ["0"]),
         ("--depth-scale", ["nan"]),
+        ("--seed", ["-1"]),
     ],
 )
 def test_command_line_refuses_impossible_values(capsys, option, values):
