@@ -45,7 +45,8 @@ class AugmentConfig:
         brightness, contrast, saturation: Largest relative change.
         hue: Largest shift in degrees.
         gamma: Largest change of log gamma.
-        blur: Probability of a slight blur; ``noise``: probability of sensor noise.
+        blur: Probability of a slight blur; ``sharpen``: of sharpening, as cameras and reduced large
+            images have it, unless it is blurred; ``noise``: of sensor noise.
     """
 
     crop: tuple[int, int] = (512, 1024)
@@ -62,6 +63,7 @@ class AugmentConfig:
     hue: float = 0.0
     gamma: float = 0.0
     blur: float = 0.0
+    sharpen: float = 0.0
     noise: float = 0.0
 
     def __post_init__(self) -> None:
@@ -75,7 +77,7 @@ class AugmentConfig:
             )
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"augment.scale: got {self.scale}, expected 0 < smallest <= largest")
-        shares = ("flip", "brightness", "contrast", "saturation", "blur", "noise")
+        shares = ("flip", "brightness", "contrast", "saturation", "blur", "sharpen", "noise")
         require_range("augment", self, shares, 0, 1)
         require_range("augment", self, ("hole_erosion", "gamma"), 0)
         require_range("augment", self, ("hue",), 0, 180)
@@ -179,13 +181,14 @@ def random_view(sample: Sample, config: AugmentConfig, rng: np.random.Generator)
 def vary_color(
     image: npt.NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Vary gamma, contrast, brightness, saturation and hue; blur and add noise now and then."""
+    """Vary gamma, contrast, brightness, saturation and hue; blur, sharpen and add noise now and then."""
     gamma = float(np.exp(rng.uniform(-config.gamma, config.gamma)))
     contrast = 1 + rng.uniform(-config.contrast, config.contrast)
     brightness = 1 + rng.uniform(-config.brightness, config.brightness)
     saturation = 1 + rng.uniform(-config.saturation, config.saturation)
     hue = rng.uniform(-config.hue, config.hue)
     is_blurred, is_noisy = rng.random() < config.blur, rng.random() < config.noise
+    is_sharpened = not is_blurred and rng.random() < config.sharpen
 
     tone = (np.arange(256) / 255.0) ** gamma
     tone = ((tone - 0.5) * contrast + 0.5) * brightness
@@ -202,6 +205,10 @@ def vary_color(
         )
     if is_blurred:
         result = cv2.GaussianBlur(result, (0, 0), sigmaX=float(rng.uniform(0.4, 1.5)))
+    if is_sharpened:
+        smooth = cv2.GaussianBlur(result, (0, 0), sigmaX=float(rng.uniform(0.6, 1.5)))
+        amount = float(rng.uniform(0.3, 2.0))
+        result = cv2.addWeighted(result, 1 + amount, smooth, -amount, 0)
     if is_noisy:
         noise = rng.standard_normal(result.shape, dtype=np.float32) * rng.uniform(2, 10)
         result = np.clip(result + noise, 0, 255).astype(np.uint8)

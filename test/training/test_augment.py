@@ -163,6 +163,21 @@ def test_colour_varies_only_where_asked():
     assert (varied != image).any()
 
 
+def test_blurring_lowers_and_sharpening_raises_contrast_at_an_edge_alone():
+    image = np.full((40, 80, 3), 80, np.uint8)
+    image[:, 40:] = 160
+    rng = np.random.default_rng(0)
+    blurred = vary_color(image, AugmentConfig(blur=1.0, sharpen=1.0), rng)
+    assert blurred[:, 38:42].min() > 80
+    assert blurred[:, 38:42].max() < 160
+    sharpened = vary_color(image, AugmentConfig(sharpen=1.0), rng)
+    assert (sharpened[:, 39] < 80).all()
+    assert (sharpened[:, 40] > 160).all()
+    for varied in (blurred, sharpened):
+        np.testing.assert_array_equal(varied[:, :20], image[:, :20])
+        np.testing.assert_array_equal(varied[:, 60:], image[:, 60:])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -170,6 +185,7 @@ def test_colour_varies_only_where_asked():
         ({"other_crops": ((64, 64), (64, 100))}, "augment.other_crops"),
         ({"scale": (2.0, 1.0)}, "augment.scale"),
         ({"reference_area": 0}, "augment.reference_area"),
+        ({"sharpen": 1.5}, "augment.sharpen"),
     ],
 )
 def test_wrong_settings_are_named(change, message):

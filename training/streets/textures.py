@@ -80,7 +80,11 @@ def tinted(value: npt.NDArray[np.floating], color: npt.ArrayLike) -> Texture:
 
 
 def _noise(rng: np.random.Generator) -> Texture:
-    return tinted(noise(rng, SIZE, exponent=2.2), (1, 1, 1))
+    """Return clouds in red, and in green the grain that ground shows from near."""
+    clouds = noise(rng, SIZE, exponent=2.2)
+    strength = rng.uniform(0.1, 0.9)
+    grain = 0.5 + strength * (noise(rng, SIZE, exponent=rng.choice([0.0, 0.6])) - 0.5)
+    return np.stack([clouds, grain, clouds], -1).astype(np.float32)
 
 
 def _asphalt(rng: np.random.Generator) -> Texture:

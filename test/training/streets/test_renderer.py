@@ -12,7 +12,7 @@ from training.streets.mesh import Material, Surface, quads
 from training.streets.renderer import Renderer, antialiased
 from training.streets.scene import Scene
 from training.streets.shapes import box, pose
-from training.streets.textures import LAYERS
+from training.streets.textures import LAYERS, NOISE
 
 WIDTH, HEIGHT = 160, 80
 
@@ -62,6 +62,31 @@ def test_depth_of_a_plane_is_exact(renderer, noon, pitch):
     assert seen.sum() > 1000
     np.testing.assert_allclose(raw.depth[seen], expected[seen], rtol=2e-4)
     assert (raw.semantic[seen] == SemanticClass.ROAD).all()
+
+
+def test_grain_shows_on_near_ground_and_leaves_the_mean_as_it_is(noon):
+    """Texels of 1.6 cm alone would leave it blurred from near and sharp from afar only."""
+    grey = np.full((LAYERS, 256, 256, 4), 128, np.uint8)
+    grey[..., 3] = 255
+    grainy = grey.copy()
+    grainy[NOISE, ..., 1] = np.random.default_rng(0).integers(64, 193, (256, 256))
+    corners = np.array([[[-40, -40, 0], [40, -40, 0], [40, 40, 0], [-40, 40, 0]]])
+    scene = Scene()
+    surface = Surface(SemanticClass.ROAD, material=Material.GROUND)
+    scene.add("road", quads(corners, surface, uv=corners[0, :, :2] / 4.0))
+    view = camera(0.5)
+    images = []
+    for atlas in (grey, grainy):
+        own = Renderer(WIDTH, HEIGHT)
+        own.load_atlas(atlas)
+        images.append(own.render(scene, view, noon).radiance[..., 1])
+    plain, grained = (image[-30:] for image in images)  # 1.4 to 2.5 m away
+    contrast = [
+        float(np.abs(np.diff(rows, axis=1) / rows.mean()).mean()) for rows in (plain, grained)
+    ]
+    assert contrast[0] < 0.02
+    assert contrast[1] > 3 * contrast[0]
+    assert grained.mean() == pytest.approx(plain.mean(), rel=0.05)
 
 
 def test_sky_has_its_class_and_no_depth(renderer, noon):

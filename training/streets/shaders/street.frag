@@ -107,6 +107,10 @@ void main() {
     float broad = texture(atlas, vec3(world.xy * 0.043, float(noise_layer))).r;
     float fine = texture(atlas, vec3(world.yx * 0.21 + 0.3, float(noise_layer))).r;
     albedo *= (0.87 + 0.26 * broad) * (0.94 + 0.12 * fine);
+    // Blades and grit, finer than the texture's own texels, which alone would make what is near
+    // blurred and only what is far sharp.
+    float grain = texture(atlas, vec3(uv * 7.3, float(noise_layer))).g;
+    albedo *= 0.25 + 1.5 * grain;
 #endif
 #if KIND == KIND_GROUND
     float wet = wetness * smoothstep(0.25, 0.65, broad + 0.35 * wetness);
