@@ -45,8 +45,10 @@ class AugmentConfig:
         brightness, contrast, saturation: Largest relative change.
         hue: Largest shift in degrees.
         gamma: Largest change of log gamma.
-        blur: Probability of a slight blur; ``sharpen``: of sharpening, as cameras and reduced large
-            images have it, unless it is blurred; ``noise``: of sensor noise.
+        blur: Probability of a slight blur.
+        sharpen: Probability of sharpening what is not blurred: real images, above all reduced ones,
+            have more fine detail than generated ones.
+        noise: Probability of sensor noise.
     """
 
     crop: tuple[int, int] = (512, 1024)
@@ -181,7 +183,7 @@ def random_view(sample: Sample, config: AugmentConfig, rng: np.random.Generator)
 def vary_color(
     image: npt.NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Vary gamma, contrast, brightness, saturation and hue; blur, sharpen and add noise now and then."""
+    """Vary gamma, contrast, brightness, saturation and hue; now and then blur, sharpen, add noise."""
     gamma = float(np.exp(rng.uniform(-config.gamma, config.gamma)))
     contrast = 1 + rng.uniform(-config.contrast, config.contrast)
     brightness = 1 + rng.uniform(-config.brightness, config.brightness)
