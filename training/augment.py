@@ -46,8 +46,8 @@ class AugmentConfig:
         hue: Largest shift in degrees.
         gamma: Largest change of log gamma.
         blur: Probability of a slight blur.
-        sharpen: Probability of sharpening what is not blurred: real images, above all reduced ones,
-            have more fine detail than generated ones.
+        sharpen: Probability of sharpening what is not blurred: real images, reduced ones most of
+            all, have more fine detail than generated ones.
         noise: Probability of sensor noise.
     """
 
@@ -183,7 +183,7 @@ def random_view(sample: Sample, config: AugmentConfig, rng: np.random.Generator)
 def vary_color(
     image: npt.NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Vary gamma, contrast, brightness, saturation and hue; now and then blur, sharpen, add noise."""
+    """Vary gamma, contrast, brightness, saturation and hue; at times sharpness and noise."""
     gamma = float(np.exp(rng.uniform(-config.gamma, config.gamma)))
     contrast = 1 + rng.uniform(-config.contrast, config.contrast)
     brightness = 1 + rng.uniform(-config.brightness, config.brightness)
