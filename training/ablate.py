@@ -14,6 +14,7 @@ import dataclasses
 import itertools
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,21 +26,30 @@ import yaml
 
 from training.ablation import DATASET, Ablation, Streets, load_ablation
 from training.ablation_table import table
-from training.arguments import positive_int
+from training.arguments import output_folder, positive_int
 from training.config import ConfigError
 from training.config_file import with_overrides
 from training.final_report import FIGURES, FOLDER
 from training.run_state import changed_entries
 from training.streets.appearance import Split
-from training.streets.write import CityscapesWriter
+from training.streets.write import CityscapesWriter, IndexDamagedError
 
 
 def check_earlier_runs(ablation: Ablation, out: Path) -> None:
     """Make sure that the streets and runs in ``out`` are of the ablation as it is now.
 
     Raises:
-        ConfigError: If one of them has other settings; the message names them.
+        ConfigError: If one of them has other settings, which the message names, or two
+            combinations would have the same folder.
     """
+    folders: dict[Path, str] = {}
+    for combination in ablation.combinations():
+        name = " / ".join(combination)
+        other = folders.setdefault(run_folder(out, combination, 0), name)
+        if other != name:
+            raise ConfigError(
+                f"axes: got {other} and {name}, expected names that differ in letters or digits"
+            )
     remedy = "give another --out, or move it away"
     pairs: list[tuple[Path, dict[str, Any]]] = [
         (_record(out / "streets"), dataclasses.asdict(ablation.streets))
@@ -71,6 +81,7 @@ def draw_streets(streets: Streets, root: Path, workers: int = 1) -> None:
     """Draw the frames that are not there yet, with so many processes.
 
     Raises:
+        IndexDamagedError: If the index of those that are there cannot be read.
         subprocess.CalledProcessError: If this machine cannot; it has said why.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -79,7 +90,7 @@ def draw_streets(streets: Streets, root: Path, workers: int = 1) -> None:
     parts: tuple[tuple[Split, int], ...] = (("train", streets.train), ("val", streets.val))
     for split, frames in parts:
         # The index lists whole frames alone; an image file may be from an interrupted drawing.
-        if not CityscapesWriter(root, split).listed_numbers().issuperset(range(frames)):
+        if not set(range(frames)) <= CityscapesWriter(root, split).listed(streets.seed).keys():
             command = [sys.executable, "-m", "training.streets.render", "--out", str(root)]
             command += ["--split", split, "--frames", str(frames), "--resume"]
             command += ["--size", f"{width}x{height}", "--seed", str(streets.seed)]
@@ -157,22 +168,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.ablate", description=__doc__)
     parser.add_argument("--ablation", type=Path, required=True, help="YAML file")
-    parser.add_argument("--out", type=Path, required=True, help="folder of frames and runs")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, help="folder of frames and runs"
+    )
     parser.add_argument("--jobs", type=positive_int, default=1, help="runs at a time")
     options = parser.parse_args(arguments)
     try:
         ablation = load_ablation(options.ablation)
         check_earlier_runs(ablation, options.out)
         draw_streets(ablation.streets, options.out / "streets", options.jobs)
-    except ConfigError as error:
+    except (ConfigError, IndexDamagedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError:
         return 1
     # Seeds outermost: a table of fewer seeds is there early.
     jobs = [(c, seed) for seed in ablation.seeds for c in ablation.combinations()]
-    with ThreadPoolExecutor(options.jobs) as executor:
-        results = list(executor.map(lambda job: run(ablation, job[0], job[1], options.out), jobs))
+    try:
+        with ThreadPoolExecutor(options.jobs) as executor:
+            # A terminal's Ctrl-C reaches the runs, too, which save; the others are not begun.
+            results = list(
+                executor.map(lambda job: run(ablation, job[0], job[1], options.out), jobs)
+            )
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return 128 + signal.SIGINT
     figures: dict[tuple[str, ...], list[dict[str, float]]] = {
         combination: [] for combination in ablation.combinations()
     }

@@ -11,9 +11,14 @@ from typing import Any
 
 import yaml
 
-from depthlab_core.strict_load import dataclass_from_dict
+from depthlab_core.strict_load import dataclass_from_dict, require
+from training.arguments import SMALLEST_SIDE
 from training.config import ConfigError
 from training.config_file import with_overrides
+from training.messages import one_line
+from training.ranges import require_range
+
+_SIDES = f"{SMALLEST_SIDE} or more each"
 
 DATASET = "streets"
 """The dataset of the ablation's configuration that the generated streets are for."""
@@ -33,6 +38,11 @@ class Streets:
     train: int = 500
     val: int = 100
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_range("streets", self, ("train", "val"), 1)
+        require_range("streets", self, ("seed",), 0)
+        require(min(self.size) >= SMALLEST_SIDE, "streets.size", self.size, _SIDES)
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,10 @@ class Ablation:
     streets: Streets = field(default_factory=Streets)
     seeds: tuple[int, ...] = (0, 1, 2)
     figures: tuple[str, ...] = ("pq", "abs_rel", "dpq")
+
+    def __post_init__(self) -> None:
+        require(len(self.seeds) > 0, "seeds", self.seeds, "at least one")
+        require(len(self.figures) > 0, "figures", self.figures, "at least one")
 
     def combinations(self) -> Iterator[tuple[str, ...]]:
         """Yield the names of the settings of each combination, one per axis."""
@@ -77,8 +91,8 @@ def load_ablation(path: Path) -> Ablation:
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {one_line(error)}") from error
     try:
         ablation = dataclass_from_dict(Ablation, data, path.name)
     except ValueError as error:

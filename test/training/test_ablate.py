@@ -37,7 +37,7 @@ TINY = {
         },
     },
     "axes": {
-        "loss": {"log L1": ["loss.depth_loss=log_l1"], "broken": ["loss.depth=.inf"]},
+        "loss": {"log L1": ["loss.depth_loss=log_l1"], "broken": ["loss.depth=1e39"]},
         "flip": {"often": ["augment.flip=0.5"]},
     },
     "seeds": [0],
@@ -185,6 +185,12 @@ def test_a_run_that_was_killed_between_two_reports_is_done_again(tmp_path, monke
             r"tiny\.yaml\.figures: got figures of real, expected datasets that often / broken",
         ),
         ({"grid": {}}, r"tiny\.yaml\.grid: unknown key"),
+        ({"seeds": []}, r"seeds: got \(\), expected at least one"),
+        ({"streets": {"train": 0}}, r"streets\.train: got 0, expected 1 or more"),
+        (
+            {"streets": {"size": [8, 64]}},
+            r"streets\.size: got \(8, 64\), expected 16 or more each",
+        ),
         ({"axes": [1]}, r"tiny\.yaml\.axes: got \[1\], expected a mapping"),
     ],
 )
@@ -193,6 +199,28 @@ def test_mistakes_are_named_before_anything_is_drawn(tmp_path, change, message):
     path.write_text(yaml.safe_dump({**TINY, **change}))
     with pytest.raises(ConfigError, match=message):
         load_ablation(path)
+
+
+def test_ctrl_c_is_one_line(tmp_path, monkeypatch, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.ablate.draw_streets", lambda *arguments: None)
+    monkeypatch.setattr("training.ablate.run", interrupted)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    assert main(["--ablation", str(path), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "interrupted: the same command goes on\n"
+    assert not (tmp_path / "out" / "table.md").exists()
+
+
+def test_settings_whose_runs_would_share_a_folder_are_refused(tmp_path):
+    axes = {"bias": {"-0.5": (), "+0.5": ()}}
+    twins = Ablation(config=TINY["config"], axes=axes)
+    with pytest.raises(
+        ConfigError, match=r"axes: got -0\.5 and \+0\.5, expected names that differ"
+    ):
+        check_earlier_runs(twins, tmp_path)
 
 
 def test_the_command_line_names_a_mistake_in_one_line(tmp_path, capsys):

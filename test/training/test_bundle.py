@@ -112,3 +112,15 @@ def test_mistakes_are_one_line(run, tmp_path, capsys):
     assert main([*arguments, "--run", str(tmp_path / "none")]) == 1
     assert main([*arguments, "--run", str(run[0]), "--earlier", "none"]) == 1
     assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_weights_that_float16_does_not_hold_are_one_line(run, tmp_path, capsys):
+    folder, weights = run
+    key = "sem_seg_head.predictor.bias"
+    state = torch.load(folder / FILE_NAME)
+    save_atomically({**state, "ema": {**weights, key: weights[key] + 1e6}}, folder / FILE_NAME)
+    assert main(["--run", str(folder), "--name", "lite0", "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {key}: got 1000001")
+    assert error.endswith("expected values up to 65504, the largest float16\n")
+    assert not list((tmp_path / "out").iterdir())

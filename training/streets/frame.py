@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from training.streets.appearance import Split
 from training.streets.classes import LABEL_DIVISOR, SemanticClass, is_thing
 
 
@@ -74,3 +75,8 @@ def panoptic_from(
     )
     values[speck] -= values[speck] % LABEL_DIVISOR
     return values[inverse].reshape(semantic.shape)
+
+
+def still_name(split: Split, seed: int, number: int) -> str:
+    """Return the name of a single frame, in Cityscapes' form ``town_sequence_frame``."""
+    return f"{split}_{seed:06d}_{number:06d}"

@@ -10,7 +10,7 @@ import numpy as np
 from training.streets import lighting, mounting, sensor
 from training.streets.appearance import POOLS, Split, generator
 from training.streets.classes import LABEL_DIVISOR, SemanticClass
-from training.streets.frame import StreetFrame, panoptic_from
+from training.streets.frame import StreetFrame, panoptic_from, still_name
 from training.streets.lighting import Conditions
 from training.streets.mounting import ANYWHERE, Placement, Rig
 from training.streets.renderer import Renderer
@@ -85,7 +85,7 @@ class StreetGenerator:
     def frame(self, index: int) -> StreetFrame:
         """Return still frame ``index``."""
         town = self._town_number(index // FRAMES_PER_TOWN)
-        name = f"{self._pool.split}_{self._seed:06d}_{index:06d}"
+        name = still_name(self._pool.split, self._seed, index)
         for attempt in range(_ATTEMPTS):
             rng = generator("frame", self._pool.split, self._seed, index, attempt)
             shot = self._shot(town, rng, times=(0.0,))

@@ -13,26 +13,25 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
-from training.arguments import positive_int
+from training.arguments import (
+    image_size,
+    not_negative,
+    output_folder,
+    positive_int,
+    whole_number,
+)
 from training.streets.generator import FRAMES_PER_TOWN, StreetGenerator
 from training.streets.gpu import RendererError
 from training.streets.mounting import MOUNTS, Placement
 from training.streets.town import ROADS
-from training.streets.write import CityscapesWriter, PanopticEntry
+from training.streets.write import CityscapesWriter, IndexDamagedError, PanopticEntry
 
 MakeGenerator = Callable[[], StreetGenerator]
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """Return (width, height) of "WIDTHxHEIGHT"."""
-    width, height = text.lower().split("x")
-    return int(width), int(height)
 
 
 def render_range(
@@ -61,7 +60,7 @@ def _ranges(frames: int, start: int, whole: int) -> Iterator[tuple[int, int]]:
         index = last
 
 
-def _without(drawn: set[int], spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _without(drawn: Set[int], spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Yield from the first to the last frame that is missing of each range that is not whole."""
     for first, last in spans:
         missing = [number for number in range(first, last) if number not in drawn]
@@ -72,9 +71,9 @@ def _without(drawn: set[int], spans: Iterable[tuple[int, int]]) -> Iterator[tupl
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--out", type=output_folder, required=True, help="folder to write to")
     parser.add_argument("--frames", type=positive_int, required=True)
-    parser.add_argument("--start", type=int, default=0, help="number of the first frame")
+    parser.add_argument("--start", type=whole_number, default=0, help="number of the first frame")
     parser.add_argument("--split", choices=("train", "val"), default="train")
     parser.add_argument("--size", type=image_size, default=(512, 256), metavar="WIDTHxHEIGHT")
     parser.add_argument(
@@ -93,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--main-street", choices=tuple(ROADS), help="kind of the towns; default: all of these"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole_number, default=0)
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -101,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--minutes",
-        type=float,
+        type=not_negative,
         help="begin no town after that time; what is begun is finished",
     )
     parser.add_argument("--workers", type=positive_int, default=1)
@@ -132,9 +131,18 @@ def main(arguments: list[str] | None = None) -> int:
     length = options.drive_length
     render = partial(render_drive, length=length) if length else render_range
     spans = list(_ranges(options.frames, options.start, length or FRAMES_PER_TOWN))
+    try:
+        drawn = writer.listed(options.seed)
+    except IndexDamagedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     if options.resume:
-        drawn = writer.listed_numbers()
-        spans = list(_without(drawn, spans))
+        for other in set(drawn.values()) - {options.size}:
+            parser.error(
+                f"--size: got {width}x{height}, expected {other[0]}x{other[1]} as the frames in "
+                f"{options.out} have"
+            )
+        spans = list(_without(drawn.keys(), spans))
     done = options.frames - sum(last - first for first, last in spans)
     entries: list[PanopticEntry] = []
     start = time.monotonic()
@@ -159,8 +167,8 @@ def main(arguments: list[str] | None = None) -> int:
                 writer.finish(entries)
                 if options.minutes is not None and time.monotonic() - start > 60 * options.minutes:
                     spans = []
-    except RendererError as error:
-        print(error, file=sys.stderr)
+    except (OSError, RendererError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 128 + signal.SIGINT if is_interrupted else 0
 

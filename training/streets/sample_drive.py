@@ -29,11 +29,10 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from depthlab_core.labels import VOID
-from training.arguments import positive_int
+from training.arguments import image_size, positive_int, whole_number
 from training.streets.frame import StreetFrame
 from training.streets.generator import StreetGenerator
 from training.streets.gpu import RendererError
-from training.streets.render import image_size
 
 RATE = 10.0
 DRIVE = 0  # a street with shops, people and much traffic
@@ -201,13 +200,17 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
-    parser.add_argument("--drive", type=int, default=DRIVE, help="number of the drive's town")
+    parser.add_argument(
+        "--drive", type=whole_number, default=DRIVE, help="number of the drive's town"
+    )
     parser.add_argument("--split", choices=("train", "val"), default="val", help="of the towns")
-    parser.add_argument("--seed", type=int, default=0, help="of the towns")
+    parser.add_argument("--seed", type=whole_number, default=0, help="of the towns")
     parser.add_argument("--frames", type=positive_int, default=80)
     parser.add_argument("--size", type=image_size, default=(512, 384), metavar="WIDTHxHEIGHT")
     parser.add_argument("--quality", type=int, default=75, help="of the JPEG images")
     options = parser.parse_args(arguments)
+    if not 1 <= options.quality <= 100:
+        parser.error(f"--quality: got {options.quality}, expected 1 to 100")
     try:
         streets = StreetGenerator(
             options.split, seed=options.seed, width=options.size[0], height=options.size[1]
@@ -217,11 +220,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     try:
         _make_room(options.out)
-    except FileExistsError as error:
+        frames = streets.sequence(options.drive, options.frames, rate=RATE)
+        write_bag(options.out, frames, quality=options.quality)
+    except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    frames = streets.sequence(options.drive, options.frames, rate=RATE)
-    write_bag(options.out, frames, quality=options.quality)
     width, height = options.size
     readme = _README.format(
         width=width, height=height, commit=_commit(), rate=RATE, **vars(options)

@@ -27,12 +27,16 @@ from training.streets.classes import (
     label_id_table,
 )
 from training.streets.disparity import BASELINE, disparity_from_depth, encode_disparity
-from training.streets.frame import StreetFrame
+from training.streets.frame import StreetFrame, still_name
 
 _LABEL_IDS = label_id_table()
 _THING_LABELS = {
     label for semantic, label in LABEL_IDS.items() if semantic >= SemanticClass.PERSON
 }
+
+
+class IndexDamagedError(Exception):
+    """The index of panoptic annotations cannot be read; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -117,24 +121,39 @@ class CityscapesWriter:
     def _index(self) -> Path:
         return self._root / "gtFine" / f"cityscapes_panoptic_{self._split}.json"
 
-    def listed(self) -> set[str]:
-        """Return the names of the frames that the index lists: those that are whole."""
-        if not self._index.exists():
-            return set()
-        return {image["id"] for image in json.loads(self._index.read_text())["images"]}
+    def listed(self, seed: int) -> dict[int, tuple[int, int]]:
+        """Return the single frames of a seed that the index lists: those that are whole.
 
-    def listed_numbers(self) -> set[int]:
-        """Return the numbers of these frames."""
-        return {int(name.rsplit("_", 1)[1]) for name in self.listed()}
+        Returns:
+            Width and height, pixels, by the frame's number.
+
+        Raises:
+            IndexDamagedError: If the index cannot be read.
+        """
+        begin = still_name(self._split, seed, 0).rpartition("_")[0]
+        return {
+            int(number): (image["width"], image["height"])
+            for image in self._read_index()[0].values()
+            for name, _, number in (image["id"].rpartition("_"),)
+            if name == begin
+        }
+
+    def _read_index(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+        """Return the index's images and annotations by the frame's name."""
+        if not self._index.exists():
+            return {}, {}
+        try:
+            index = json.loads(self._index.read_text())
+            images = {image["id"]: image for image in index["images"]}
+            return images, {entry["image_id"]: entry for entry in index["annotations"]}
+        except (KeyError, TypeError, ValueError) as error:
+            raise IndexDamagedError(
+                f"{self._index} is damaged ({error!r}); delete it to draw its frames anew"
+            ) from error
 
     def finish(self, entries: list[PanopticEntry]) -> None:
         """Write the index of all panoptic annotations; what it already lists is kept."""
-        images: dict[str, dict[str, Any]] = {}
-        annotations: dict[str, dict[str, Any]] = {}
-        if self._index.exists():
-            index = json.loads(self._index.read_text())
-            images = {image["id"]: image for image in index["images"]}
-            annotations = {entry["image_id"]: entry for entry in index["annotations"]}
+        images, annotations = self._read_index()
         for entry in entries:
             images[entry.image["id"]] = entry.image
             annotations[entry.annotation["image_id"]] = entry.annotation

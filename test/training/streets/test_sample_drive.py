@@ -91,3 +91,18 @@ def test_command_replaces_its_own_result_and_nothing_else(tmp_path, capsys):
     assert main(command) == 1
     assert "which exists and is no earlier drive" in capsys.readouterr().err
     assert (out / "diary.txt").exists()
+
+
+def test_impossible_options_are_named(tmp_path, capsys):
+    for option, expected in (
+        ("--quality=0", "1 to 100"),
+        ("--size=8x64", "WIDTHxHEIGHT, each 16"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["--out", str(tmp_path / "drive"), option])
+        name, value = option.split("=")
+        error = capsys.readouterr().err
+        assert name in error
+        assert value in error
+        assert f"expected {expected}" in error
+    assert not (tmp_path / "drive").exists()

@@ -151,3 +151,31 @@ def test_command_line_refuses_cameras_that_cannot_be(tmp_path, capsys, options, 
     with pytest.raises(SystemExit):
         main(["--out", str(tmp_path), "--frames", "1", *options])
     assert message in capsys.readouterr().err
+
+
+def test_resuming_takes_no_other_seed_or_drive_for_its_own_frames(tmp_path, frames, drive):
+    writer = CityscapesWriter(tmp_path, "train")
+    writer.finish([writer.write(frame) for frame in (frames[1], drive[2])])
+    height, width = frames[1].image.shape[:2]
+    assert writer.listed(0) == {1: (width, height)}
+    assert writer.listed(1) == {}
+
+
+def test_resuming_at_another_size_is_refused(written, capsys):
+    arguments = ["--out", str(written), "--frames", "3", "--size", "32x16", "--resume"]
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert f"error: --size: got 32x16, expected 192x96 as the frames in {written} have" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_damaged_index_is_one_line(tmp_path, capsys):
+    index = tmp_path / "gtFine" / "cityscapes_panoptic_train.json"
+    index.parent.mkdir()
+    index.write_text('{"images": [')
+    assert main(["--out", str(tmp_path), "--frames", "1", "--size", "96x64"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {index} is damaged (JSONDecodeError")
+    assert line.endswith("delete it to draw its frames anew")
+    assert index.read_text() == '{"images": ['
