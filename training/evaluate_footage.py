@@ -15,7 +15,7 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -162,17 +162,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=output_file, help="also write the figures to this file")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
-    try:
-        model = DepthLab.load(options.checkpoint, options.device)
-    except (CheckpointError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    evaluation = FootageEvaluation(labels=model.labels)
     frames = islice(read_footage(options.footage), options.limit)
     try:
-        for image, stamp in tqdm(frames, unit="frame", total=options.limit):
+        first = next(frames)  # a wrong path shows before the model is loaded, which takes a while
+        model = DepthLab.load(options.checkpoint, options.device)
+        evaluation = FootageEvaluation(labels=model.labels)
+        for image, stamp in tqdm(chain([first], frames), unit="frame", total=options.limit):
             evaluation.update(_predict(model, image, options.footage), stamp)
-    except DatasetError as error:
+    except (CheckpointError, DatasetError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     results = evaluation.result()
