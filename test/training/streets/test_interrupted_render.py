@@ -51,7 +51,7 @@ def is_running(pid: int) -> bool:
 def test_ctrl_c_finishes_the_towns_that_are_begun(drawing, tmp_path):
     # As a terminal does: to all processes of the foreground.
     os.killpg(drawing.pid, signal.SIGINT)
-    out, err = drawing.communicate(timeout=120)
+    out, err = drawing.communicate(timeout=300)
     assert drawing.returncode == 130
     assert err == "interrupted: finishing the towns that are begun\n"
     count = int(out.splitlines()[-1].split()[0])
