@@ -13,6 +13,7 @@ from depthlab_core.config import ModelConfig
 from training.augment import AugmentConfig
 from training.examples import TargetConfig
 from training.losses import LossConfig
+from training.ranges import require_range
 from training.self_training import SelfTrainingConfig
 from training.style import StyleConfig
 
@@ -21,12 +22,6 @@ DATA_VARIABLE = "DEPTHLAB_DATA"
 
 class ConfigError(ValueError):
     """A configuration is wrong; the message names the path of the entry."""
-
-
-def require_at_least(least: float, entry: str, value: float) -> None:
-    """Raise ``ConfigError`` unless ``value`` is a number of at least ``least``."""
-    if not value >= least:
-        raise ConfigError(f"{entry}: got {value}, expected {least} or more")
 
 
 @dataclass(frozen=True)
@@ -124,14 +119,8 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.lr <= 0:
             raise ConfigError(f"optimizer.lr: got {self.lr}, expected a positive number")
-        for entry in (
-            "backbone_lr_factor",
-            "weight_decay",
-            "warmup_iterations",
-            "warmup_factor",
-            "power",
-        ):
-            require_at_least(0, f"optimizer.{entry}", getattr(self, entry))
+        factors = ("backbone_lr_factor", "weight_decay", "warmup_factor", "power")
+        require_range("optimizer", self, (*factors, "warmup_iterations"), 0)
         if self.clip_norm is not None and self.clip_norm <= 0:
             raise ConfigError(f"optimizer.clip_norm: got {self.clip_norm}, expected above 0")
 
@@ -187,18 +176,12 @@ class LoopConfig:
             )
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"loop.ema_decay: got {self.ema_decay}, expected 0 or more, below 1")
-        for entry in (
-            "iterations",
-            "batch_size",
-            "accumulate",
-            "log_every",
-            "pictures_every",
-        ):
-            require_at_least(1, f"loop.{entry}", getattr(self, entry))
-        for entry in ("seed", "workers", "checkpoint_minutes", "report_frames"):
-            require_at_least(0, f"loop.{entry}", getattr(self, entry))
+        counts = ("iterations", "batch_size", "accumulate", "log_every", "pictures_every")
+        require_range("loop", self, counts, 1)
+        from_zero = ("seed", "workers", "checkpoint_minutes", "report_frames")
+        require_range("loop", self, from_zero, 0)
         if self.threads is not None:
-            require_at_least(1, "loop.threads", self.threads)
+            require_range("loop", self, ("threads",), 1)
         if self.minutes is not None and self.minutes <= 0:
             raise ConfigError(f"loop.minutes: got {self.minutes}, expected a positive number")
 

@@ -24,11 +24,11 @@ from training.config import (
     LoopConfig,
     OptimizerConfig,
     TrainConfig,
-    require_at_least,
 )
 from training.examples import TargetConfig
 from training.losses import LossConfig
 from training.messages import one_line
+from training.ranges import require_range
 from training.self_training import SelfTrainingConfig
 from training.style import StyleConfig
 
@@ -119,11 +119,11 @@ def config_from_dict(data: Mapping[str, Any]) -> TrainConfig:
             output=output,
             **sections,
         )
+        _check_datasets(config.datasets)
     except ConfigError:
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    _check_datasets(config.datasets)
     _check_sections_together(config)
     return config
 
@@ -153,10 +153,9 @@ def _check_datasets(datasets: Mapping[str, DatasetConfig]) -> None:
     if not any(dataset.weight > 0 for dataset in datasets.values()):
         raise ConfigError("datasets: none has a positive weight, expected at least one")
     for key, dataset in datasets.items():
-        for entry, least in (("weight", 0), ("pseudo_instance_weight", 0), ("frames", 1)):
-            require_at_least(least, f"datasets.{key}.{entry}", getattr(dataset, entry))
-        require_at_least(1, f"datasets.{key}.every", dataset.every)
-        require_at_least(0, f"datasets.{key}.seed", dataset.seed)
+        section = f"datasets.{key}"
+        require_range(section, dataset, ("weight", "pseudo_instance_weight", "seed"), 0)
+        require_range(section, dataset, ("frames", "every"), 1)
         if min(dataset.size) < SMALLEST_SIDE:
             raise ConfigError(
                 f"datasets.{key}.size: got {dataset.size}, expected {SMALLEST_SIDE} or more each"
@@ -164,7 +163,7 @@ def _check_datasets(datasets: Mapping[str, DatasetConfig]) -> None:
         if dataset.only == ():
             raise ConfigError(f"datasets.{key}.only: got no numbers, expected at least one")
         if dataset.max_width is not None:
-            require_at_least(1, f"datasets.{key}.max_width", dataset.max_width)
+            require_range(section, dataset, ("max_width",), 1)
         if dataset.style_from is not None and dataset.style_from not in datasets:
             raise ConfigError(
                 f"datasets.{key}.style_from: got {dataset.style_from!r}, expected one of "
