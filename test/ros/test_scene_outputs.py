@@ -176,23 +176,15 @@ def test_markers_of_things_that_are_gone_are_deleted(ros, stub, until):
     assert [marker.action for marker in messages[1].markers] == [Marker.DELETEALL]
 
 
-def test_deactivated_node_takes_its_markers_away(ros, stub, until):
+@pytest.mark.parametrize(
+    "transition", [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVE_SHUTDOWN]
+)
+def test_a_node_that_stops_takes_its_markers_away(ros, stub, until, transition):
     ros.peer.listen("markers")
     ros.node(stub, focal_length=50.0)
     ros.peer.image_pub.publish(image_msg(picture()))
     received(ros, until, "markers")
-    assert ros.change_state(Transition.TRANSITION_DEACTIVATE)
-    until(lambda: len(ros.peer.received["markers"]) == 2)
-    [clear] = ros.peer.received["markers"][1].markers
-    assert clear.action == Marker.DELETEALL
-
-
-def test_a_node_that_is_shut_down_takes_its_markers_away(ros, stub, until):
-    ros.peer.listen("markers")
-    ros.node(stub, focal_length=50.0)
-    ros.peer.image_pub.publish(image_msg(picture()))
-    received(ros, until, "markers")
-    assert ros.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert ros.change_state(transition)
     until(lambda: len(ros.peer.received["markers"]) == 2)
     [clear] = ros.peer.received["markers"][1].markers
     assert clear.action == Marker.DELETEALL
