@@ -15,8 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
+from types import FrameType
 
 from training.arguments import (
     image_size,
@@ -147,35 +149,61 @@ def main(arguments: list[str] | None = None) -> int:
     entries: list[PanopticEntry] = []
     start = time.monotonic()
     context = multiprocessing.get_context("spawn")
-    is_interrupted = False
     try:
-        with ProcessPoolExecutor(options.workers, context, _begin_worker) as executor:
+        with (
+            _interruptible() as interrupted,
+            ProcessPoolExecutor(options.workers, context, _begin_worker) as executor,
+        ):
             jobs: set[Future[list[PanopticEntry]]] = set()
             while spans or jobs:
-                while spans and len(jobs) < options.workers:
-                    first, last = spans.pop(0)
-                    jobs.add(executor.submit(render, make_generator, writer, first, last))
-                try:
-                    finished, jobs = wait(jobs, return_when=FIRST_COMPLETED)
-                except KeyboardInterrupt:
-                    print("interrupted: finishing the towns that are begun", file=sys.stderr)
-                    is_interrupted, spans = True, []
-                    continue
+                with _interrupts_held():  # workers inherit that, who have a town to finish
+                    while spans and len(jobs) < options.workers:
+                        first, last = spans.pop(0)
+                        jobs.add(executor.submit(render, make_generator, writer, first, last))
+                finished, jobs = wait(jobs, return_when=FIRST_COMPLETED)
                 for job in finished:
                     entries += job.result()
                 print(f"{done + len(entries)} of {options.frames} frames", flush=True)
                 writer.finish(entries)
-                if options.minutes is not None and time.monotonic() - start > 60 * options.minutes:
+                is_late = (
+                    options.minutes is not None and time.monotonic() - start > 60 * options.minutes
+                )
+                if is_late or interrupted.is_set():
                     spans = []
     except (OSError, RendererError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 128 + signal.SIGINT if is_interrupted else 0
+    return 128 + signal.SIGINT if interrupted.is_set() else 0
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Yield what Ctrl-C sets; an exception could come while files are written."""
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one changes nothing any more
+        print("interrupted: finishing the towns that are begun", file=sys.stderr, flush=True)
+        interrupted.set()
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Deliver Ctrl-C afterwards, and never to the processes that are begun inside."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _begin_worker() -> None:
-    # A terminal interrupts workers, too, which have a town to finish.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

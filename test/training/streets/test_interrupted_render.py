@@ -14,8 +14,8 @@ import pytest
 
 
 @pytest.fixture
-def drawing(tmp_path):
-    """A process that draws many towns and has finished the first, in a session of its own."""
+def beginning(tmp_path):
+    """A process that draws many towns, in a session of its own."""
     command = [sys.executable, "-m", "training.streets.render", "--out", str(tmp_path / "streets")]
     process = subprocess.Popen(
         [*command, "--frames", "1000", "--size", "96x64"],
@@ -25,11 +25,17 @@ def drawing(tmp_path):
         text=True,
         start_new_session=True,
     )
-    assert process.stdout.readline() == "10 of 1000 frames\n"
     yield process
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+@pytest.fixture
+def drawing(beginning):
+    """One that has finished the first town."""
+    assert beginning.stdout.readline() == "10 of 1000 frames\n"
+    return beginning
 
 
 def workers_of(process) -> list[int]:
@@ -49,17 +55,31 @@ def is_running(pid: int) -> bool:
 
 
 def test_ctrl_c_finishes_the_towns_that_are_begun(drawing, tmp_path):
+    pictures = tmp_path / "streets/leftImg8bit/train/train"
+    while not (count := len(list(pictures.iterdir()))) % 10:
+        assert drawing.poll() is None
+    whole = count - count % 10 + 10
     # As a terminal does: to all processes of the foreground.
     os.killpg(drawing.pid, signal.SIGINT)
     out, err = drawing.communicate(timeout=300)
     assert drawing.returncode == 130
     assert err == "interrupted: finishing the towns that are begun\n"
-    count = int(out.splitlines()[-1].split()[0])
-    assert 10 < count < 1000
+    assert out.splitlines()[-1] == f"{whole} of 1000 frames"
     index = json.loads((tmp_path / "streets/gtFine/cityscapes_panoptic_train.json").read_text())
-    assert len(index["annotations"]) == count
-    images = list((tmp_path / "streets/leftImg8bit/train/train").iterdir())
-    assert len(images) == count
+    assert len(index["annotations"]) == whole
+    assert len(list(pictures.iterdir())) == whole
+
+
+def test_ctrl_c_spares_workers_that_are_beginning(beginning):
+    while not (beginnings := workers_of(beginning)):
+        assert beginning.poll() is None
+    time.sleep(0.1)  # imports take longer
+    assert all(is_running(worker) for worker in beginnings)
+    os.killpg(beginning.pid, signal.SIGINT)
+    out, err = beginning.communicate(timeout=300)
+    assert beginning.returncode == 130
+    assert err == "interrupted: finishing the towns that are begun\n"
+    assert out == "10 of 1000 frames\n"
 
 
 def test_workers_end_with_a_parent_that_was_killed(drawing):
