@@ -22,9 +22,12 @@ def leaves(rng: np.random.Generator) -> Texture:
     """Return a clump of leaves ``(S, S, 4)`` with ragged edges."""
     color = _leaf_color(rng)
     canvas = np.zeros((SIZE, SIZE, 4), np.float32)
-    count, size = int(rng.integers(160, 420)), rng.uniform(5, 14)
+    reach, size = 0.46 * SIZE, rng.uniform(4, 11)
+    # Far away, where a texel is a mean over many leaves, a clump shows if it covers half its disc.
+    clear = rng.uniform(0.15, 0.45)
+    count = int(-np.log(clear) * reach**2 / (0.45 * size**2))
     for depth in np.linspace(0.45, 1.15, count):
-        radius = 0.46 * SIZE * np.sqrt(rng.random())
+        radius = reach * np.sqrt(rng.random())
         angle = rng.uniform(0, 2 * np.pi)
         at = (
             int(SIZE / 2 + radius * np.cos(angle)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where cameras are mounted: on cars, vans, walkers and masts; and the ego vehicle's hood."""
+"""Where cameras are mounted: on cars, vans, walkers and masts."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,11 +7,10 @@ from typing import Literal
 import numpy as np
 
 from training.streets.camera import Camera, focal_length_of, mounted
-from training.streets.classes import SemanticClass
-from training.streets.mesh import Color, FloatArray, Material, Mesh, Surface, grid, rgb
+from training.streets.mesh import Color, FloatArray, Mesh
+from training.streets.own_vehicle import own_vehicle
 from training.streets.roads import Road
 from training.streets.scene import EGO_IDENTITY, Scene
-from training.streets.shapes import pose
 from training.streets.site import Site
 
 Mount = Literal["car", "side", "walker", "mast"]
@@ -65,7 +64,7 @@ class Rig:
         height: Over the ground, metres.
         pitch: Positive looks down, radians.
         roll: Radians.
-        hood: Mesh of the own car's front, if it is in view, and its colour.
+        hood: Mesh of what is in view of the own vehicle, if anything is, and its colour.
     """
 
     camera: Camera
@@ -83,13 +82,17 @@ class Rig:
     def pose_at(self, site: Site, time: float) -> FloatArray:
         """Return the camera's pose at a time."""
         s = self.s + self.speed * time
+        bounce = 0.004 * np.sin(9.0 * time) * (abs(self.speed) > 0.5)
+        return self._mounted(site, s, self.pitch + bounce, self.roll)
+
+    def _mounted(self, site: Site, s: float, pitch: float = 0.0, roll: float = 0.0) -> FloatArray:
+        """Return the pose of a camera with these angles to what carries it."""
         point = site.world(self.road, s, self.d)
         heading = float(self.road.line.heading(s)) + self.yaw
         ahead = site.world(self.road, s + np.cos(self.yaw) * 2.0, self.d)
         slope = np.arctan2(ahead[2] - point[2], 2.0) if abs(np.cos(self.yaw)) > 0.5 else 0.0
-        bounce = 0.004 * np.sin(9.0 * time) * (abs(self.speed) > 0.5)
-        pitch = self.pitch - slope * np.sign(np.cos(self.yaw)) + bounce
-        return mounted(point, heading, self.height, pitch=float(pitch), roll=self.roll)
+        pitch -= slope * np.sign(np.cos(self.yaw))
+        return mounted(point, heading, self.height, pitch=float(pitch), roll=roll)
 
     def stays_on_road(self, time: float) -> bool:
         """Return whether it has not reached the end of the road by then."""
@@ -104,10 +107,9 @@ class Rig:
         if self.hood is None:
             return
         mesh, color = self.hood
-        s = self.s + self.speed * time
-        x, y, z = site.world(self.road, s, self.d)
-        heading = float(self.road.line.heading(s)) + self.yaw
-        scene.add("ego/hood", mesh, pose(x, y, z, heading), (color,), EGO_IDENTITY)
+        right, down, ahead, position = self._mounted(site, self.s + self.speed * time).T
+        world_from_vehicle = np.stack([ahead, -right, -down, position], 1)
+        scene.add("ego/hood", mesh, world_from_vehicle, (color,), EGO_IDENTITY)
         scene.casts_no_shadow.add("ego/hood")
 
 
@@ -130,7 +132,9 @@ def rig(
     )
     main = road is roads[0]
     s = rng.uniform(20, road.line.length - 60) if main else rng.uniform(25, 70)
-    field = float(np.clip(rng.normal(66, 17), 40, 110))
+    # Cameras to the sides are wide, since few have to see all around.
+    usual = 80 if mount == "side" else 66
+    field = float(np.clip(rng.normal(usual, 17), 40, 110))
     if rng.random() < 0.15:
         field = rng.uniform(40, 110)
     focal = focal_length_of(width, field)
@@ -170,36 +174,7 @@ def rig(
     camera = Camera(width, height, focal, (float(cx), float(cy)), np.eye(4))
     hood = None
     if lift < 2.0 and rng.random() < _HOOD_SHARE.get(mount, 0.0):
-        hood = _hood(rng, lift, pitch + vertical, slanted=mount == "side")
+        view = (vertical - pitch, vertical + pitch)
+        hood = own_vehicle(rng, view, slanted=mount == "side")
     made = Rig(camera, mount, road, s, d, speed, float(yaw), lift, pitch, float(roll), hood)
     return Rig(**{**made.__dict__, "camera": made.camera_at(site, 0.0)})
-
-
-def _hood(
-    rng: np.random.Generator, lift: float, below: float, *, slanted: bool
-) -> tuple[Mesh, Color]:
-    """Return a hood whose front edge shows in the lower part of the image.
-
-    Args:
-        rng: Source of its shape.
-        lift: Height of the camera over the ground, metres.
-        below: Angle between the horizon and the lower edge of the image, radians.
-        slanted: A flank or a roof, seen askew by a camera that looks sideways; it may cover more.
-    """
-    reach = rng.uniform(1.1, 2.0)
-    tip_angle = below * rng.uniform(0.5 if slanted else 0.78, 0.97)
-    top = lift - reach * np.tan(tip_angle)
-    width = rng.uniform(2.0, 5.0) if slanted else rng.uniform(1.4, 1.9)
-    x = np.linspace(0.05, 1, 9) * reach
-    y = np.linspace(-1, 1, 13) * width / 2
-    grid_x, grid_y = np.meshgrid(x, y)
-    bulge = 1 - (np.abs(grid_y) / (width / 2)) ** 2.5
-    round_off = reach * 0.12 * (1 - bulge)
-    z = top + 0.05 * (1 - grid_x / reach) - 0.1 * (1 - bulge)
-    if slanted:
-        z = z + rng.uniform(-0.3, 0.3) * grid_y
-    points = np.stack([grid_x - round_off * grid_x / reach, grid_y, z], -1)
-    material = Material.PAINT if rng.random() < 0.8 else Material.MATTE
-    surface = Surface(SemanticClass.IGNORE, material=material, slot=0)
-    value = float(rng.choice([20, 30, 60, 120, 200, 230]))
-    return grid(points, surface), rgb(value * (1 + rng.uniform(-0.15, 0.15, 3)))

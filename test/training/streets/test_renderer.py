@@ -64,7 +64,8 @@ def test_depth_of_a_plane_is_exact(renderer, noon, pitch):
     assert (raw.semantic[seen] == SemanticClass.ROAD).all()
 
 
-def test_grain_shows_on_near_ground_and_leaves_the_mean_as_it_is(noon):
+@pytest.mark.parametrize("material", [Material.GROUND, Material.FOLIAGE])
+def test_grain_shows_from_near_and_leaves_the_mean_as_it_is(noon, material):
     """Texels of 1.6 cm alone would leave it blurred from near and sharp from afar only."""
     grey = np.full((LAYERS, 256, 256, 4), 128, np.uint8)
     grey[..., 3] = 255
@@ -72,8 +73,8 @@ def test_grain_shows_on_near_ground_and_leaves_the_mean_as_it_is(noon):
     grainy[NOISE, ..., 1] = np.random.default_rng(0).integers(64, 193, (256, 256))
     corners = np.array([[[-40, -40, 0], [40, -40, 0], [40, 40, 0], [-40, 40, 0]]])
     scene = Scene()
-    surface = Surface(SemanticClass.ROAD, material=Material.GROUND)
-    scene.add("road", quads(corners, surface, uv=corners[0, :, :2] / 4.0))
+    surface = Surface(SemanticClass.TERRAIN, material=material)
+    scene.add("plane", quads(corners, surface, uv=corners[0, :, :2] / 4.0))
     view = camera(0.5)
     images = []
     for atlas in (grey, grainy):
@@ -87,6 +88,26 @@ def test_grain_shows_on_near_ground_and_leaves_the_mean_as_it_is(noon):
     assert contrast[0] < 0.02
     assert contrast[1] > 3 * contrast[0]
     assert grained.mean() == pytest.approx(plain.mean(), rel=0.05)
+
+
+def test_polish_mirrors_outlines_against_the_sky(noon):
+    atlas = np.full((LAYERS, 64, 64, 4), 255, np.uint8)
+    # Half of what stands around is low, the other half hides all of the sky that is mirrored.
+    atlas[NOISE, ..., 0] = np.where(np.arange(64) < 32, 40, 255)
+    own = Renderer(WIDTH, HEIGHT)
+    own.load_atlas(atlas)
+    corners = np.array([[[-9, 0.3, 1.2], [9, 0.3, 1.2], [9, 9, 1.2], [-9, 9, 1.2]]])
+    halves = []
+    for material in (Material.MATTE, Material.PAINT):
+        black = Surface(SemanticClass.CAR, material=material, color=(10, 10, 10))
+        scene = Scene()
+        scene.add(material.name, quads(corners, black))
+        rows = own.render(scene, camera(), noon).radiance[50:, :, 2]
+        halves.append((float(rows[:, :70].mean()), float(rows[:, 90:].mean())))
+    (left, right), (hidden, sky) = halves
+    assert left == pytest.approx(right, rel=0.2)
+    assert sky > 1.3 * hidden
+    assert hidden > 5 * left
 
 
 def test_sky_has_its_class_and_no_depth(renderer, noon):

@@ -50,7 +50,17 @@ float hash(vec2 cell) {
 }
 #endif
 
-#if KIND == KIND_SHINY || KIND == KIND_FACADE || KIND == KIND_GROUND
+#if KIND == KIND_SHINY
+vec3 sky_light(vec3 direction, float blur) {
+    vec2 at = direction.xy / (1.0 + max(direction.z, 0.02)) * 0.5 + 0.5;
+    // Polish shows the outlines of what stands around: treetops and roofs against the sky.
+    vec2 azimuth = normalize(direction.xy + 1e-6);
+    vec2 outline = texture(atlas, vec3(azimuth * 0.2 + direction.z * 0.1, float(noise_layer))).rg;
+    float top = 0.9 * outline.r - 0.2 + 0.05 * outline.g;
+    vec3 around = ambient_down * (0.2 + 0.5 * outline.g);
+    return mix(around, textureLod(sky, at, blur).rgb, smoothstep(top, top + 0.04, direction.z));
+}
+#elif KIND == KIND_FACADE || KIND == KIND_GROUND
 vec3 sky_light(vec3 direction, float blur) {
     vec2 at = direction.xy / (1.0 + max(direction.z, 0.02)) * 0.5 + 0.5;
     // Low directions meet the other side of the street rather than the sky.
@@ -96,6 +106,10 @@ void main() {
     glow = glass * window_glow * on * vec3(1.0, 0.78, 0.5) * (0.3 + albedo);
 #else
     albedo *= tint;
+#endif
+#if KIND == KIND_FOLIAGE
+    // Leaves finer than the texture's own texels, as on the ground.
+    albedo *= 0.4 + 1.2 * texture(atlas, vec3(uv * 5.7, float(noise_layer))).g;
 #endif
 #if KIND == KIND_SHINY
     bool pane = ((info >> 12) & 15u) == GLASS;
