@@ -147,6 +147,8 @@ def _record(streets: Path) -> Path:
 def figures_of(folder: Path) -> dict[str, float] | None:
     """Read the figures of a run, those of other datasets than the streets as ``NAME:FIGURE``.
 
+    Means over nothing are left out.
+
     Returns:
         None if it has none.
     """
@@ -154,7 +156,8 @@ def figures_of(folder: Path) -> dict[str, float] | None:
     for path in (folder / FOLDER).glob(f"*/{FIGURES}"):
         prefix = "" if path.parent.name == DATASET else f"{path.parent.name}:"
         values = json.loads(path.read_text(encoding="utf-8"))
-        figures |= {prefix + name: value for name, value in values.items()}
+        known = {name: value for name, value in values.items() if value is not None}
+        figures |= {prefix + name: value for name, value in known.items()}
     return figures or None
 
 

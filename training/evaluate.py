@@ -8,7 +8,6 @@ Predictions are those of ``DepthLab.predict``, at the resolution of the labels.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
@@ -40,7 +39,7 @@ from training.metrics.average_precision import AveragePrecision
 from training.metrics.semantic import SemanticIou
 from training.metrics.thing_height import ThingHeights
 from training.report import FrameFigures, write_report
-from training.results_table import Results, as_text
+from training.results_table import Results, as_text, write_json
 
 
 class Evaluation:
@@ -266,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(as_text(results))
     if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        write_json(results, options.json)
     if options.report is not None:
         title = f"{model.name} on {options.dataset} {options.split}"
         page = write_report(

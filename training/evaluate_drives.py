@@ -9,7 +9,6 @@ maps stand in for predictions, so that the figures are those of the tracker and 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +38,7 @@ from training.arguments import (
     whole_number,
 )
 from training.metrics.tracking import SpeedErrors, TrackingQuality
-from training.results_table import Results, as_text
+from training.results_table import Results, as_text, write_json
 from training.streets.frame import StreetFrame
 from training.streets.generator import StreetGenerator
 from training.streets.gpu import RendererError
@@ -229,6 +228,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=positive_int, help="threads of torch on the CPU")
     options = parser.parse_args(arguments)
+    for name in ("miss", "depth_noise", "depth_scale"):
+        if options.checkpoint is not None and getattr(options, name) != parser.get_default(name):
+            flag = name.replace("_", "-")
+            parser.error(f"--{flag}: got --checkpoint, expected none: the truth alone is spoilt")
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     try:
@@ -246,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = evaluation.result()
     print(as_text(results))
     if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        write_json(results, options.json)
     return 0
 
 

@@ -10,7 +10,6 @@ camera over the ground, where that is seen at a small pitch. Tracks tell how ste
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections import Counter, defaultdict
@@ -32,7 +31,7 @@ from depthlab_core.tracking import Tracker
 from training.arguments import output_file, positive_int
 from training.datasets.footage import read_footage
 from training.datasets.sample import DatasetError
-from training.results_table import Results, as_text
+from training.results_table import Results, as_text, write_json
 
 PLAUSIBLE_HEIGHT = {"person": (1.3, 2.1), "car": (1.2, 2.1)}
 """Metres; children, and people who sit or bend, are below."""
@@ -175,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = evaluation.result()
     print(as_text(results))
     if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        write_json(results, options.json)
     return 0
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from training.datasets.build import WITHOUT_PARTS, build_dataset
 from training.datasets.sample import DatasetError
 from training.evaluate import evaluate
 from training.report import write_report
-from training.results_table import as_text
+from training.results_table import as_text, write_json
 from training.trainer import Trainer
 
 FOLDER = "report"
@@ -43,8 +42,7 @@ def report_run(trainer: Trainer, board: Board) -> None:
         folder = trainer.output / FOLDER / name
         title = f"{model.name} after {trainer.step} steps on {name} {split}"
         page = write_report(folder, title, results, frames, model, dataset)
-        text = json.dumps(results, indent=1) + "\n"
-        (folder / FIGURES).write_text(text, encoding="utf-8")
+        write_json(results, folder / FIGURES)
         overall = {key: value for key, value in results.items() if "/" not in key}
         board.scalars({f"{split}_{name}/{key}": value for key, value in overall.items()})
         logger.info("%s: %s\n%s", title, page, as_text(results))

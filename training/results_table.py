@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation figures as tables: overall, by class, by distance, by size."""
+"""Evaluation figures as tables: overall, by class, by distance, by size; and as a file."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 Results = dict[str, float]
 
@@ -82,5 +85,13 @@ def as_text(results: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
+def write_json(results: Mapping[str, float], path: Path) -> None:
+    """Write figures as a JSON object; means over nothing (NaN), which JSON lacks, are null."""
+    known = {name: value if math.isfinite(value) else None for name, value in results.items()}
+    path.write_text(json.dumps(known, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}" if abs(value) >= 10 else f"{value:.4f}"
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.4g}" if abs(value) >= 10 else f"{value:.4f}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -257,6 +258,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # not while there are steps to save, see StopRequest
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return 128 + signal.SIGINT
     finally:
         leave_processes(collective)
     return 0

@@ -84,7 +84,7 @@ def test_figures_of_other_datasets_have_their_name_before_them(tmp_path):
     for name, value in (("streets", 0.1), ("real", 0.7)):
         path = tmp_path / "report" / name / "figures.json"
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({"abs_rel": value, "miou": 1 - value}))
+        path.write_text(json.dumps({"abs_rel": value, "miou": 1 - value, "pq": None}))
     assert figures_of(tmp_path) == {
         "abs_rel": 0.1,
         "miou": 0.9,

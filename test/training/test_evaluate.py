@@ -23,7 +23,7 @@ from training.datasets.sample import DatasetError
 from training.evaluate import Evaluation, evaluate, main
 from training.pictures import draw_depth, draw_error, draw_panels
 from training.report_tables import page_tables
-from training.results_table import as_text
+from training.results_table import as_text, write_json
 
 
 def ideal(sample) -> Prediction:
@@ -208,6 +208,18 @@ def test_figures_of_nothing_leave_no_row_behind():
     results = {"pq": 0.5, "sq": 0.6, "rq": 0.7, **nothing, "miou": math.nan}
     [table] = page_tables(results)
     assert table.rows == [("all classes", "50.0%", "60.0%", "70.0%")]
+
+
+def test_figures_of_nothing_are_null_in_json_and_a_dash_in_text(tmp_path):
+    results = {"pq": 0.5, "pq_things": math.nan}
+    write_json(results, tmp_path / "figures.json")
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is not JSON")
+
+    text = (tmp_path / "figures.json").read_text()
+    assert json.loads(text, parse_constant=refuse) == {"pq": 0.5, "pq_things": None}
+    assert as_text(results).split() == ["pq", "0.5000", "pq_things", "-"]
 
 
 def test_coarse_truth_is_drawn_as_its_likeliest_class(camvid_root):

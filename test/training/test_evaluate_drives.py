@@ -119,6 +119,14 @@ def test_command_line_refuses_images_too_small_for_a_model(capsys):
     assert capsys.readouterr().err.endswith(expected)
 
 
+@pytest.mark.parametrize("option", ["--miss", "--depth-noise", "--depth-scale"])
+def test_command_line_spoils_the_truth_alone(capsys, option):
+    with pytest.raises(SystemExit):
+        main(["--checkpoint", "lite0", option, "0.5"])
+    expected = f"{option}: got --checkpoint, expected none: the truth alone is spoilt\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
 @pytest.mark.parametrize(
     ("option", "values"),
     [

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training import final_report
 from training.config_file import config_from_dict
 from training.datasets.cityscapes_layout import CityscapesLayout
-from training.train import train
+from training.train import main, train
 
 CPU = torch.device("cpu")
 
@@ -56,6 +59,26 @@ def test_the_report_may_be_about_what_was_learned(tmp_path, cityscapes_root, cap
     train(config_from_dict(raw), CPU)
     assert "after 1 steps on town train" in caplog.text
     assert (tmp_path / "out" / "report" / "town" / "figures.json").exists()
+
+
+def test_an_interrupted_report_is_made_by_the_same_command(
+    tmp_path, monkeypatch, capsys, small_config
+):
+    config = tmp_path / "config.yaml"
+    raw = small_config(tmp_path / "out", iterations=1, report_frames=1)
+    config.write_text(yaml.safe_dump(raw))
+    evaluate = final_report.evaluate
+
+    def interrupted(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(final_report, "evaluate", interrupted)
+    assert main(["--config", str(config), "--device", "cpu"]) == 130
+    assert capsys.readouterr().err.endswith("interrupted: the same command goes on\n")
+    monkeypatch.undo()
+    assert main(["--config", str(config), "--device", "cpu"]) == 0
+    assert (tmp_path / "out" / "report" / "streets" / "figures.json").exists()
 
 
 def test_the_report_is_about_each_whole_frame_once(
