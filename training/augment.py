@@ -49,6 +49,7 @@ class AugmentConfig:
         sharpen: Probability of sharpening what is not blurred: real images, reduced ones most of
             all, have more fine detail than generated ones.
         noise: Probability of sensor noise.
+        hood: Probability of a hood over the lower edge, see :mod:`training.hood`.
     """
 
     crop: tuple[int, int] = (512, 1024)
@@ -67,6 +68,7 @@ class AugmentConfig:
     blur: float = 0.0
     sharpen: float = 0.0
     noise: float = 0.0
+    hood: float = 0.0
 
     def __post_init__(self) -> None:
         for name, crops in (("crop", (self.crop,)), ("other_crops", self.other_crops)):
@@ -79,8 +81,9 @@ class AugmentConfig:
             )
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"augment.scale: got {self.scale}, expected 0 < smallest <= largest")
-        shares = ("flip", "brightness", "contrast", "saturation", "blur", "sharpen", "noise")
-        require_range("augment", self, shares, 0, 1)
+        changes = ("brightness", "contrast", "saturation")
+        shares = ("flip", "blur", "sharpen", "noise", "hood")
+        require_range("augment", self, (*changes, *shares), 0, 1)
         require_range("augment", self, ("hole_erosion", "gamma"), 0)
         require_range("augment", self, ("hue",), 0, 180)
 

@@ -16,6 +16,7 @@ from depthlab_core.strict_load import require, require_positive
 from training.augment import AugmentConfig, random_view, vary_color
 from training.datasets.mixture import Example
 from training.datasets.sample import Sample, require_usable
+from training.hood import cover_with_hood
 from training.label_groups import STREET_GROUPS
 from training.losses import BatchTargets
 from training.ranges import require_range
@@ -107,6 +108,8 @@ class ExampleMaker:
         """
         require_usable(sample)
         plain = random_view(sample, self._augment.of_step(step), rng)
+        if self._augment.hood > 0 and rng.random() < self._augment.hood:
+            plain = cover_with_hood(plain, rng)
         image = vary_color(plain.image, self._augment, rng)
         if self._style is not None:
             image = self._style(image, rng)
