@@ -62,18 +62,33 @@ def main() -> None:
     # Here, because it needs ROS.
     from depthlab_ros.sources import open_source
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="lite0", help="bundled model, or path of a checkpoint")
-    parser.add_argument("--source", default="drive", help="images, as make demo takes them")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.agreement", description=__doc__)
+    parser.add_argument(
+        "--model",
+        default="lite0",
+        help="bundled model, or path of a checkpoint (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--source", default="drive", help="images, as make demo takes them (default: %(default)s)"
+    )
     parser.add_argument(
         "--engines",
         nargs="+",
         default=["openvino:fp32", "openvino:bf16"],
         metavar="BACKEND:PRECISION",
+        help="to compare, the yardstick first (default: openvino:fp32 openvino:bf16)",
     )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--frames", type=int, default=None, help="the first ones; all by default")
-    parser.add_argument("--out", type=Path, default=Path("out/agreement.json"))
+    parser.add_argument(
+        "--device", default="cpu", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
+    parser.add_argument("--frames", type=int, help="at most this many (default: all)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/agreement.json"),
+        metavar="FILE",
+        help="all figures, as JSON (default: %(default)s)",
+    )
     options = parser.parse_args()
 
     models = [

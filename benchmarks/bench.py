@@ -93,21 +93,54 @@ def bench_cpu(
 
 def main() -> None:
     """Run all benchmarks that were asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/bench.json"))
-    parser.add_argument("--rounds", type=int, default=10, help="timed runs of each rival")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
     parser.add_argument(
-        "--largest", type=int, default=2048, help="widest image; 0: the node alone"
+        "--out",
+        type=Path,
+        default=Path("out/bench.json"),
+        metavar="FILE",
+        help="all figures, as JSON (default: %(default)s)",
     )
-    parser.add_argument("--networks", nargs="*", default=["lite0", "r52"])
-    parser.add_argument("--node-frames", type=int, default=100, help="frames a figure; 0: none")
-    parser.add_argument("--memory-frames", type=int, default=2000, help="0: no memory over time")
-    parser.add_argument("--no-node", action="store_true", help="nothing that needs ROS")
-    parser.add_argument("--no-cpu", action="store_true", help="of the rest, what runs on a GPU")
+    parser.add_argument(
+        "--rounds", type=int, default=10, help="timed runs of each rival (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--largest",
+        type=int,
+        default=2048,
+        metavar="WIDTH",
+        help="of images, pixels; 0: only the node (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--networks",
+        nargs="*",
+        default=["lite0", "r52"],
+        help="models to time; without a name none (default: lite0 r52)",
+    )
+    parser.add_argument(
+        "--node-frames",
+        type=int,
+        default=100,
+        metavar="FRAMES",
+        help="to time the node by, each figure; 0: do not (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--memory-frames",
+        type=int,
+        default=2000,
+        metavar="FRAMES",
+        help="to watch the node's memory over; 0: do not (default: %(default)s)",
+    )
+    parser.add_argument("--no-node", action="store_true", help="leave out what needs ROS")
+    parser.add_argument(
+        "--no-cpu", action="store_true", help="leave out stages and networks on the CPU"
+    )
     options = parser.parse_args()
 
     results: dict[str, Any] = {"machine": machine(), "rounds": options.rounds}
-    print(json.dumps(results["machine"]))
+    for name, value in results["machine"].items():
+        print(f"{name:<8}{value if isinstance(value, (str, int)) else ' '.join(value)}".rstrip())
+    print()
 
     def record(title: str, times: stages.Times) -> None:
         results[title] = times

@@ -143,8 +143,11 @@ def _spin(node: Node) -> Callable[[], None]:
 
 def main(args: list[str] | None = None) -> int:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--rounds", type=int, default=10, help="times of each (default 10)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.messages",
+        description=(__doc__ or "").split("\n\n", maxsplit=1)[0],
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="runs of each (default: 10)")
     rounds = parser.parse_args(args).rounds
     image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     msg = image_to_msg(image, Header())

@@ -153,8 +153,11 @@ def _this_module() -> list[str]:
 
 def main(args: list[str] | None = None) -> int:
     """Measure all transports and print a row for each, a column for each case."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--frames", type=int, default=30, help="images of each case (default 30)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.transport",
+        description=(__doc__ or "").split("\n\n", maxsplit=1)[0],
+    )
+    parser.add_argument("--frames", type=int, default=30, help="images of each case (default: 30)")
     parser.add_argument("--role", choices=["send", "receive"], help=argparse.SUPPRESS)
     parser.add_argument("--sender-settings", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args(args)
