@@ -46,6 +46,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--source",
         required=True,
+        default=argparse.SUPPRESS,  # none is told
         help="video, image folder, rosbag2, /dev/video0, its number or a link to it, or one that "
         f"comes with the package: {', '.join(BUNDLED)}",
     )
