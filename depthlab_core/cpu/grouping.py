@@ -269,10 +269,15 @@ def _find_nearest(
             return other
         return guess
     margin = np.float32(cells.margin)
+    # The sums are compared, not the summands: one just below the end may be rounded up to it.
+    cell_y, cell_x = y + margin, x + margin
     best = 0
     smallest = np.float32(np.inf)
-    if -margin <= y < cells.height + margin and -margin <= x < cells.width + margin:
-        row, column = int(y + margin) >> cells.shift, int(x + margin) >> cells.shift
+    if (
+        0 <= cell_y < cells.height + 2 * cells.margin
+        and 0 <= cell_x < cells.width + 2 * cells.margin
+    ):
+        row, column = int(cell_y) >> cells.shift, int(cell_x) >> cells.shift
         cell = row * cells.columns + column
         for index in range(cells.starts[cell], cells.starts[cell + 1]):
             k = cells.candidates[index]

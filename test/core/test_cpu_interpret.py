@@ -155,6 +155,26 @@ def test_nearest_centres(count: int, reach: float) -> None:
     np.testing.assert_array_equal(votes.sum(axis=0), pairs)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_nearest_centres_of_a_point_at_the_end_of_the_cells(axis: int) -> None:
+    # With the cells' margin of 128 added, float32 rounds the last number below 512 up to 640.
+    side, end = 384, np.nextafter(np.float32(512), np.float32(0))
+    assert end + np.float32(128) == np.float32(640)
+    points = np.full((3, 2), 100)
+    points[:, axis] = 5, 200, 380
+    offset = np.zeros((2, side, side), np.float32)
+    offset[(axis, 0, 100) if axis == 0 else (axis, 100, 0)] = end
+    is_thing = torch.ones(side, side, dtype=torch.bool)
+    grid = taps(side, side)
+    labels = np.zeros((side, side), np.uint8)
+    runs, _ = group_pixels_on_cpu(
+        points, offset, grid, grid, labels, np.array([True]), row_bands(side)
+    )
+    expected = group_pixels(torch.from_numpy(points), torch.from_numpy(offset), is_thing)
+    got = np.concatenate([pixels_of(band, side) for band in runs])
+    np.testing.assert_array_equal(got, expected.numpy())
+
+
 @pytest.mark.parametrize("thickness", [0, 1, 2, 3, 5])
 def test_tint_and_lines(thickness: int) -> None:
     generator = np.random.default_rng(0)
