@@ -60,13 +60,14 @@ class InferenceWorker(Generic[K, T, R]):
     @property
     def busy_s(self) -> float:
         """Seconds since the frame longest under way was taken; 0 while there is none."""
-        began = min(list(self._busy_since.values()), default=None)
-        return 0.0 if began is None else time.monotonic() - began
+        longest = self._longest_under_way()
+        return 0.0 if longest is None else time.monotonic() - longest[1]
 
     @property
     def busy_stage(self) -> str:
         """Where the frame longest under way is: ``inference`` or ``publishing``; empty if none."""
-        return min(list(self._busy_since), key=self._busy_since.__getitem__, default="")
+        longest = self._longest_under_way()
+        return "" if longest is None else longest[0]
 
     def replaced(self, camera: K) -> int:
         """Return the number of a camera's frames that a newer one replaced while they waited."""
@@ -134,6 +135,12 @@ class InferenceWorker(Generic[K, T, R]):
             self._give_up(camera, f"frame dropped: {error}")
         else:
             self._give_up(camera, f"frame failed: {type(error).__name__}: {one_line(error)}")
+
+    def _longest_under_way(self) -> tuple[str, float] | None:
+        """Return the stage whose frame was taken first, and when."""
+        # Copied in one step: looked up one by one, a stage may have ended meanwhile.
+        stages = list(self._busy_since.items())
+        return min(stages, key=lambda stage: stage[1], default=None)
 
     @contextmanager
     def _busy(self, stage: str) -> Iterator[None]:
