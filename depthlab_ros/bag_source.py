@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rclpy.serialization import deserialize_message
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depthlab_ros.camera_model import CameraModel
@@ -98,7 +98,7 @@ class BagSource:
                         yield replace(frame, truth=truth.of(frame))
         except ConversionError as error:
             raise SourceError(f"bad image in '{self._path}': {error}") from None
-        except ReaderError as error:
+        except Exception as error:  # likewise, and rclpy's of messages that are none
             raise SourceError(f"cannot go on reading '{self._path}': {one_line(error)}") from None
 
 

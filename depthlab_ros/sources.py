@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -171,15 +172,18 @@ def is_device(source: str) -> bool:
     """Return whether ``source`` names a camera device, which only one process can open."""
     if re.fullmatch(r"\d+|/dev/video\d+", source):
         return True
-    # udev's names, such as /dev/v4l/by-id/..., are links to /dev/videoN.
-    return Path(source).expanduser().is_char_device()
+    try:
+        # udev's names, such as /dev/v4l/by-id/..., are links to /dev/videoN.
+        return stat.S_ISCHR(os.stat(os.path.expanduser(source)).st_mode)
+    except (OSError, ValueError):  # nothing is there, or can have such a name
+        return False
 
 
 def capture_target(device: str) -> int | str:
     """Return the number of a camera device, else, where its name has none, the path behind it."""
-    if device.isdigit():
+    if device.isdecimal():
         return int(device)
-    path = os.path.realpath(Path(device).expanduser())
+    path = os.path.realpath(os.path.expanduser(device))
     number = re.fullmatch(r"/dev/video(\d+)", path)
     return int(number.group(1)) if number else path
 
@@ -203,14 +207,15 @@ def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
         )
     if is_device(source):
         return DeviceSource(source)
-    path = Path(source).expanduser()
-    if not path.exists():
+    # By os.path: pathlib raises for a user or a name that cannot be, and where it may not look.
+    path = Path(os.path.expanduser(source))
+    if not os.path.exists(path):
         if source not in BUNDLED:
             raise SourceError(f"got '{source}', which does not exist")
         path = BUNDLED[source]
     if not os.access(path, os.R_OK):
         raise SourceError(f"got '{source}', which may not be read")
-    if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file():
+    if path.suffix in (".mcap", ".db3") or os.path.isfile(path / "metadata.yaml"):
         # Only here, so that playing a video needs no bag library.
         from depthlab_ros.bag_source import BagSource
 
@@ -249,7 +254,7 @@ def _plausible_rate(capture: cv2.VideoCapture) -> float:
 def _natural_order(name: str) -> list[tuple[int, str]]:
     """Sort key in which runs of digits count as numbers."""
     parts = re.findall(r"\d+|\D+", name.lower())
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _to_rgb(bgr: NDArray[Any]) -> NDArray[np.uint8]:

@@ -118,6 +118,12 @@ def test_folder_in_natural_order_and_of_any_size(tmp_path):
     assert [frame.time for frame in frames] == pytest.approx([0.0, 0.1, 0.2, 0.3])
 
 
+def test_names_with_digits_that_are_no_decimals(tmp_path):
+    for name in ("1\u00b22", "1\u00b210", "\u2460"):  # a superscript 2, and a 1 in a circle
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture(1))
+    assert len(list(open_source(str(tmp_path)).frames())) == 3
+
+
 def test_folder_with_a_broken_image_says_which(tmp_path):
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(SourceError, match=r"cannot read the image '.*a\.png'"):
@@ -196,11 +202,29 @@ def test_bag_with_an_unreadable_image(tmp_path):
         list(open_source(str(tmp_path / "bag")).frames())
 
 
+@pytest.mark.parametrize("data", [b"", b"\x00\x01\x00\x00" + b"\x01" * 10, b"\xff" * 200])
+def test_bag_with_a_message_that_is_none(tmp_path, data):
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(tmp_path / "bag", version=9) as writer:
+        images = writer.add_connection("/image", "sensor_msgs/msg/Image", typestore=typestore)
+        writer.write(images, START_NS, data)
+    source = open_source(str(tmp_path / "bag"))
+    with pytest.raises(SourceError, match=r"cannot go on reading '.*/bag': failed to deserialize"):
+        list(source.frames())
+
+
 def test_missing_source():
     with pytest.raises(SourceError, match=r"got '/no/such\.mp4', which does not exist"):
         open_source("/no/such.mp4")
     with pytest.raises(SourceError, match=r"got no source, expected .* camera device or drive$"):
         open_source("")
+
+
+@pytest.mark.parametrize("name", ["~nobody_has_this_name/clip.mp4", "x" * 300, "a\0b"])
+def test_names_that_no_file_can_have(name):
+    with pytest.raises(SourceError, match="which does not exist"):
+        open_source(name)
+    assert not is_device(name)
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "bag.mcap", "bag.db3"])
