@@ -70,12 +70,12 @@ def jpeg_to_msg(image: NDArray[np.uint8], header: Header, quality: int) -> Compr
 
 def semantic_to_msg(semantic_map: NDArray[np.uint8], header: Header) -> Image:
     """Return a ``mono8`` message of a map of category ids, uint8 ``(H, W)``."""
-    return _array_to_msg(np.ascontiguousarray(semantic_map), "mono8", header)
+    return _array_to_msg(semantic_map, "mono8", header)
 
 
 def id_map_to_msg(id_map: NDArray[np.uint16], header: Header) -> Image:
     """Return a ``mono16`` message of a map of segment ids, uint16 ``(H, W)``, 0 = void."""
-    return _array_to_msg(np.ascontiguousarray(id_map, dtype=np.uint16), "mono16", header)
+    return _array_to_msg(np.asarray(id_map, np.uint16), "mono16", header)
 
 
 def depth_to_msg(depth: NDArray[np.float32], header: Header) -> Image:
@@ -219,5 +219,5 @@ def _array_to_msg(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
         is_bigendian=sys.byteorder == "big",
         step=pixels.nbytes // height,
     )
-    msg.data.frombytes(pixels.data.cast("B"))
+    msg.data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
     return msg

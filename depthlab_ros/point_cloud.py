@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from depthlab_ros.camera_model import CameraModel
 
-# x, y, z and rgb as RViz and PCL read them: colour is 0x00RRGGBB in the bits of a float.
+# x, y, z and rgb as RViz and PCL read them: colour is 0x00RRGGBB in the bits of a float. In this
+# byte order on every machine.
 POINT_DTYPE = np.dtype(
     {
         "names": ["x", "y", "z", "rgb", "segment_id"],
@@ -43,7 +44,8 @@ def point_cloud(
     pixels = (slice(stride // 2, None, stride), slice(stride // 2, None, stride))
     z = np.where(depth[pixels] > 0.0, depth[pixels], np.float32(np.nan))
     x_per_z, y_per_z = _rays(camera, stride)
-    points = np.empty(z.shape, POINT_DTYPE)
+    # Zeros, for the two bytes that no field covers go out as well.
+    points = np.zeros(z.shape, POINT_DTYPE)
     points["x"] = x_per_z * z
     points["y"] = y_per_z * z
     points["z"] = z

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,7 +38,7 @@ def point_cloud_to_msg(points: NDArray[np.void], header: Header) -> PointCloud2:
             PointField(name=name, offset=POINT_DTYPE.fields[name][1], datatype=datatype, count=1)
             for name, datatype in _FIELD_TYPES.items()
         ],
-        is_bigendian=sys.byteorder == "big",
+        is_bigendian=False,
         point_step=POINT_DTYPE.itemsize,
         row_step=POINT_DTYPE.itemsize * columns,
         is_dense=False,

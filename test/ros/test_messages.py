@@ -111,6 +111,11 @@ def test_large_fields_are_filled_in_one_piece(make, pixels, monkeypatch) -> None
     assert msg.data.tobytes() == pixels.tobytes()
 
 
+def test_maps_may_lie_in_memory_in_any_order() -> None:
+    depth = np.arange(1, 13, dtype=np.float32).reshape(3, 4).T
+    assert depth_to_msg(depth, Header()).data.tobytes() == depth.tobytes()
+
+
 def test_large_fields_are_read_where_they_lie() -> None:
     msg = image_to_msg(np.full((48, 64, 3), 7, np.uint8), Header())
     image = decode_image(

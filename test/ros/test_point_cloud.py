@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
+from std_msgs.msg import Header
 
 from depthlab_core.overlay import distance_color
 from depthlab_ros.camera_model import CameraModel
 from depthlab_ros.markers import thing_boxes
-from depthlab_ros.point_cloud import point_cloud
+from depthlab_ros.point_cloud import POINT_DTYPE, point_cloud
+from depthlab_ros.scene_conversions import point_cloud_to_msg
 
 CAMERA = CameraModel.from_focal_length(6, 4, 10.0)  # middle at (2.5, 1.5)
 
@@ -43,6 +46,27 @@ def test_stride_takes_pixels_in_the_middle_of_each_step(stride):
     every = point_cloud(depth, image, ids, CAMERA, 1)
     some = point_cloud(depth, image, ids, CAMERA, stride)
     np.testing.assert_array_equal(some, every[stride // 2 :: stride, stride // 2 :: stride])
+
+
+def test_nothing_of_what_was_in_memory_before_goes_out(monkeypatch):
+    depth, ids = np.ones((4, 6), np.float32), np.zeros((4, 6), np.uint16)
+
+    def used_memory(shape, dtype):
+        return np.frombuffer(b"x" * (4 * 6 * POINT_DTYPE.itemsize), dtype).reshape(shape).copy()
+
+    monkeypatch.setattr(np, "empty", used_memory)
+    cloud = point_cloud(depth, np.zeros((4, 6, 3), np.uint8), ids, CAMERA, 1)
+    assert not cloud.view(np.uint8).reshape(24, -1)[:, 18:].any()
+
+
+@pytest.mark.parametrize("byteorder", ["little", "big"])
+def test_the_message_is_little_endian_whatever_the_machine_is(monkeypatch, byteorder):
+    monkeypatch.setattr(sys, "byteorder", byteorder)
+    points = np.zeros((1, 1), POINT_DTYPE)
+    points["x"] = 1.0
+    msg = point_cloud_to_msg(points, Header())
+    assert not msg.is_bigendian
+    assert msg.data[:4].tobytes() == np.array(1.0, "<f4").tobytes()
 
 
 def test_stride_beyond_the_image_leaves_nothing():
