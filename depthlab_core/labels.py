@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from depthlab_core.strict_load import dataclass_from_dict
+from depthlab_core.strict_load import dataclass_from_dict, require
 
 VOID = -1
 """Value of panoptic-map pixels that belong to no segment."""
@@ -33,6 +33,10 @@ class Category:
     is_thing: bool
     color: tuple[int, int, int]
     has_depth: bool = True
+
+    def __post_init__(self) -> None:
+        is_color = all(0 <= value <= 255 for value in self.color)
+        require(is_color, f"color of {self.name!r}", self.color, "0 to 255 each")
 
 
 @dataclass(frozen=True)

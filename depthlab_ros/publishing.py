@@ -30,7 +30,7 @@ def publish(
         camera: Where the frame came from.
         inferred: The frame, with the model's answer.
         model: Which gave it.
-        categories: Whose segments are told; empty: all.
+        categories: Category ids whose segments are told.
         camera_height: Of the camera over the ground, metres; None: unknown.
         now_ns: The node's time when this begins, nanoseconds.
     """

@@ -29,6 +29,9 @@ def test_refuses_contradictions() -> None:
         LabelSet("twice", (road, road))
     with pytest.raises(ValueError, match="ignore_label: got 0, which is a category id"):
         LabelSet("x", (road,), ignore_label=0)
+    for color in ((0, 0, 256), (-1, 0, 0)):
+        with pytest.raises(ValueError, match=r"color of 'car': got \(.*\), expected 0 to"):
+            Category(1, "car", True, color)
     with pytest.raises(ValueError, match="label_divisor: got 1"):
         LabelSet("x", (road,), label_divisor=1)
     with pytest.raises(ValueError, match="label_divisor: got 2000000000, expected 1073741823 or"):
