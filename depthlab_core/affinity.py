@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,9 +41,10 @@ class Appearance:
 
     @classmethod
     def of(cls, segment: Segment) -> Appearance:
-        """Return a segment's."""
+        """Return a segment's; its depth is unknown where it is not positive."""
         x, y, width, height = segment.bbox
-        return cls((x, y, x + width, y + height), segment.depth_median, segment.category_id)
+        depth = segment.depth_median if segment.depth_median > 0 else math.nan
+        return cls((x, y, x + width, y + height), depth, segment.category_id)
 
 
 def mask_overlap(

@@ -253,6 +253,15 @@ def test_speed_is_unknown_without_depth() -> None:
     assert math.isnan(seen["a"].time_to_contact)
 
 
+@pytest.mark.parametrize("depth", [0.0, -1.0, -2.0, -3.0])
+def test_depth_that_nothing_can_have_is_unknown(depth: float) -> None:
+    # A network that regresses depth itself may undershoot zero.
+    stream = Stream()
+    for metres in (4.0, 4.0, depth, 4.0):
+        seen = stream.step(Box("a", CAR, 40, 40, 30, 30, metres))
+    assert (seen["a"].track_id, seen["a"].age) == (1, 4)
+
+
 def test_one_wild_depth_does_not_turn_the_speed() -> None:
     stream = Stream()
     for frame in range(30):
