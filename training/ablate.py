@@ -170,11 +170,23 @@ def run_folder(out: Path, combination: Sequence[str], seed: int) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.ablate", description=__doc__)
-    parser.add_argument("--ablation", type=Path, required=True, help="YAML file")
     parser.add_argument(
-        "--out", type=output_folder, required=True, help="folder of frames and runs"
+        "--ablation",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="YAML file, see training/ablations",
     )
-    parser.add_argument("--jobs", type=positive_int, default=1, help="runs at a time")
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="FOLDER",
+        help="of streets, runs and the table",
+    )
+    parser.add_argument(
+        "--jobs", type=positive_int, default=1, help="runs at a time (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     try:
         ablation = load_ablation(options.ablation)

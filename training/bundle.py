@@ -111,20 +111,44 @@ def _commit() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.bundle", description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="output folder of training.train")
-    parser.add_argument("--name", choices=sorted(MODELS), required=True)
-    parser.add_argument("--out", type=output_folder, default=_WEIGHTS, help="folder")
-    parser.add_argument("--note", default="", help="for the provenance")
     parser.add_argument(
-        "--earlier", metavar="CHECKPOINT", help="whose weights are averaged with the run's"
+        "--run",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="what training.train wrote into (output)",
     )
-    parser.add_argument("--share", type=fraction, default=0.25, help="of the earlier ones (0.25)")
+    parser.add_argument(
+        "--name",
+        choices=sorted(MODELS),
+        required=True,
+        help="of the model; NAME.safetensors is written",
+    )
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        default=_WEIGHTS,
+        metavar="FOLDER",
+        help="to write into (default: depthlab_core/weights, where it replaces what ships)",
+    )
+    parser.add_argument("--note", default="", help="text for the provenance (default: none)")
+    parser.add_argument(
+        "--earlier",
+        metavar="CHECKPOINT",
+        help="average its weights with the run's (default: the run's alone)",
+    )
+    parser.add_argument(
+        "--share",
+        type=fraction,
+        default=0.25,
+        help="of the earlier weights in that average (default: %(default)s)",
+    )
     parser.add_argument(
         "--undo-weights",
         type=fraction,
         default=0.0,
         metavar="SHARE",
-        help="of the loss's class weights, to take back from the logits (0)",
+        help="of the loss's class weights, to take back from the logits (default: 0)",
     )
     options = parser.parse_args(arguments)
     earlier = None if options.earlier is None else (options.earlier, options.share)

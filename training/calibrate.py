@@ -153,10 +153,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
     parser.add_argument(
-        "--out", type=output_file, required=True, help="file; weights become float16"
+        "--out",
+        type=output_file,
+        required=True,
+        metavar="FILE",
+        help=".safetensors to write, in float16",
     )
     parser.add_argument(
-        "--dataset", action="append", required=True, metavar="KIND=FOLDER", help="its part val"
+        "--dataset",
+        action="append",
+        required=True,
+        metavar="KIND=FOLDER",
+        help="whose part val to use; give it once for each data set",
     )
     options = parser.parse_args(arguments)
     try:
@@ -169,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bias = calibrate(chosen_on)
     names = [category.name for category in checkpoint.labels.categories]
     changes = {name: change for name, change in zip(names, bias.tolist(), strict=True) if change}
-    print("  ".join(f"{name} {change:+.1f}" for name, change in changes.items()) or "no change")
+    print("\n".join(f"{name:<18}{change:+.1f}" for name, change in changes.items()) or "no change")
     nothing = torch.zeros_like(bias)
     for text, part in zip(options.dataset, judged_on, strict=True):
         print(f"{text}, odd frames: mIoU {part.miou(nothing):.4f} -> {part.miou(bias):.4f}")

@@ -130,7 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="leave out weights that the network does not have, instead of refusing them",
     )
     parser.add_argument(
-        "--model", choices=sorted(MODELS), default="r52", help="default: %(default)s"
+        "--model",
+        choices=sorted(MODELS),
+        default="r52",
+        help="whose weights these are (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     try:

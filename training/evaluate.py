@@ -25,6 +25,7 @@ from depthlab_core.metrics.panoptic import DepthAwarePanopticQuality, Matches, P
 from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
 from training.arguments import (
+    image_size,
     output_file,
     output_folder,
     positive_float,
@@ -193,43 +194,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
     # Footage has nothing to compare with: training.evaluate_footage is for that.
     kinds = [kind for kind in get_args(get_type_hints(DatasetConfig)["kind"]) if kind != "footage"]
-    parser.add_argument("--dataset", choices=kinds, required=True, help="kind of dataset")
-    parser.add_argument("--root", help="its folder; default: its kind in $DEPTHLAB_DATA")
-    parser.add_argument("--split", default="val")
     parser.add_argument(
-        "--limit", type=positive_int, help="at most this many frames, evenly spread"
+        "--dataset",
+        choices=kinds,
+        required=True,
+        metavar="KIND",
+        help="kind of dataset: %(choices)s",
     )
     parser.add_argument(
-        "--names", default="*", metavar="PATTERN", help="of these, those with such a name: 'b*'"
+        "--root", metavar="FOLDER", help="of the dataset (default: $DEPTHLAB_DATA/KIND)"
+    )
+    parser.add_argument("--split", default="val", help="part of it (default: %(default)s)")
+    parser.add_argument(
+        "--limit", type=positive_int, help="at most this many frames, evenly spread (default: all)"
     )
     parser.add_argument(
-        "--frames", type=positive_int, default=50, help="for streets: how many frames to draw"
+        "--names",
+        default="*",
+        metavar="PATTERN",
+        help="only frames with such a name, such as 'b*' (default: all)",
+    )
+    parser.add_argument(
+        "--frames",
+        type=positive_int,
+        default=50,
+        help="for streets: how many to draw (default: %(default)s)",
     )
     parser.add_argument(
         "--size",
-        type=positive_int,
-        nargs=2,
-        default=(256, 512),
-        metavar=("HEIGHT", "WIDTH"),
-        help="for streets: of the frames, pixels",
+        type=image_size,
+        default=(512, 256),
+        metavar="WIDTHxHEIGHT",
+        help="for streets: of the frames, pixels (default: 512x256)",
     )
-    parser.add_argument("--seed", type=whole_number, default=0, help="for streets: which towns")
-    parser.add_argument("--max-depth", type=positive_float, default=80.0, help="metres")
+    parser.add_argument(
+        "--seed",
+        type=whole_number,
+        default=0,
+        help="for streets: of the towns (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-depth",
+        type=positive_float,
+        default=80.0,
+        metavar="METRES",
+        help="true depth beyond it is not counted (default: %(default)s)",
+    )
     parser.add_argument(
         "--camera-height",
         type=positive_float,
         metavar="METRES",
-        help="of all frames over the ground: scale depth by it",
+        help="of all frames over the ground: scale depth by it (default: do not)",
     )
-    parser.add_argument("--json", type=output_file, help="also write the figures to this file")
+    parser.add_argument(
+        "--json", type=output_file, metavar="FILE", help="also write the figures to this file"
+    )
     parser.add_argument(
         "--report",
         type=output_folder,
         metavar="FOLDER",
         help="also write an HTML page into this folder",
     )
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=positive_int, help="threads of torch on the CPU")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=positive_int, help="of PyTorch on the CPU (default: its own choice)"
+    )
     options = parser.parse_args(arguments)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -239,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             root=options.root,
             split=options.split,
             frames=options.frames,
-            size=tuple(options.size),
+            size=options.size[::-1],
             seed=options.seed,
         )
         dataset = build_dataset(options.dataset, config)

@@ -32,6 +32,7 @@ from depthlab_core.segments import Segment, compute_segments
 from depthlab_core.tracking import Tracker
 from training.arguments import (
     fraction,
+    image_size,
     output_file,
     positive_float,
     positive_int,
@@ -207,26 +208,71 @@ def _closing_speed(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate_drives")
-    parser.add_argument(
-        "--checkpoint", help="path, or name of a bundled model; default: the truth"
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate_drives", description=__doc__
     )
-    parser.add_argument("--split", choices=("train", "val"), default="val")
-    parser.add_argument("--seed", type=whole_number, default=0, help="of towns and drives")
-    parser.add_argument("--drives", type=positive_int, default=4)
-    parser.add_argument("--length", type=positive_int, default=30, help="frames of each")
-    parser.add_argument("--rate", type=positive_float, default=10.0, help="Hz")
     parser.add_argument(
-        "--size", type=positive_int, nargs=2, default=(640, 320), metavar=("W", "H")
+        "--checkpoint",
+        help="path, or name of a bundled model (default: the truth in place of a model)",
     )
-    parser.add_argument("--miss", type=fraction, default=0.0, help="of the truth: share of things")
-    parser.add_argument("--depth-noise", type=fraction, default=0.0, help="of the truth: relative")
     parser.add_argument(
-        "--depth-scale", type=positive_float, default=1.0, help="of the truth: a factor"
+        "--split",
+        choices=("train", "val"),
+        default="val",
+        help="whose towns to drive in (default: %(default)s)",
     )
-    parser.add_argument("--json", type=output_file, help="also write the figures to this file")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=positive_int, help="threads of torch on the CPU")
+    parser.add_argument(
+        "--seed", type=whole_number, default=0, help="of towns and drives (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--drives", type=positive_int, default=4, help="how many (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--length", type=positive_int, default=30, help="frames of each (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rate",
+        type=positive_float,
+        default=10.0,
+        help="frames per second (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=image_size,
+        default=(640, 320),
+        metavar="WIDTHxHEIGHT",
+        help="of the frames, pixels (default: 640x320)",
+    )
+    parser.add_argument(
+        "--miss",
+        type=fraction,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the true things that a frame does not show (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--depth-noise",
+        type=fraction,
+        default=0.0,
+        metavar="SIGMA",
+        help="relative noise on the true depth of each thing (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--depth-scale",
+        type=positive_float,
+        default=1.0,
+        metavar="FACTOR",
+        help="what true depth is multiplied by (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--json", type=output_file, metavar="FILE", help="also write the figures to this file"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=positive_int, help="of PyTorch on the CPU (default: its own choice)"
+    )
     options = parser.parse_args(arguments)
     for name in ("miss", "depth_noise", "depth_scale"):
         if options.checkpoint is not None and getattr(options, name) != parser.get_default(name):
@@ -245,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluation = DriveEvaluation()
     for number in range(options.drives):
         frames = streets.sequence(number, options.length, rate=options.rate)
-        evaluation.drive(tqdm(frames, total=options.length, desc=f"drive {number}"), predict)
+        evaluation.drive(tqdm(frames, f"drive {number}", options.length, unit="frame"), predict)
     results = evaluation.result()
     print(as_text(results))
     if options.json is not None:

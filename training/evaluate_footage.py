@@ -156,10 +156,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("footage", type=Path, help="video, or folder of images")
     parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
     parser.add_argument(
-        "--limit", type=positive_int, help="at most this many frames, from the start"
+        "--limit",
+        type=positive_int,
+        help="at most this many frames, from the start (default: all)",
     )
-    parser.add_argument("--json", type=output_file, help="also write the figures to this file")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--json", type=output_file, metavar="FILE", help="also write the figures to this file"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     frames = islice(read_footage(options.footage), options.limit)
     try:

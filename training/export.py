@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Export of a checkpoint's network to ONNX and OpenVINO, checked against PyTorch.
 
-Usage: ``python -m training.export --checkpoint lite0 --out out/export --size 384 768``. Beside
+Usage: ``python -m training.export --checkpoint lite0 --out out/export --size 768x384``. Beside
 ``model.onnx`` or ``model.xml`` and ``.bin`` lies ``model.json``: the model's configuration and
 label set, by which inputs are normalised and outputs are read. The network's input has the fixed
 shape (1, 3, height, width); its outputs are those of ``ModelOutput``, before post-processing.
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from depthlab_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from depthlab_core.network import ModelOutput, PanopticDepthLab
-from training.arguments import output_folder
+from training.arguments import image_size, output_folder
 
 FORMATS = ("onnx", "openvino")
 TOLERANCE = 1e-3
@@ -157,26 +157,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="path, or name of a bundled model")
-    parser.add_argument("--out", type=output_folder, default="out/export", help="folder")
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        default="out/export",
+        metavar="FOLDER",
+        help="to write into (default: %(default)s)",
+    )
     parser.add_argument(
         "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="of the network's input; default: the model's own, or 512 1024",
+        type=image_size,
+        metavar="WIDTHxHEIGHT",
+        help="of the network's input, pixels (default: the model's own, or 1024x512)",
     )
-    parser.add_argument("--format", choices=FORMATS, action="append", help="default: both")
+    parser.add_argument(
+        "--format", choices=FORMATS, action="append", help="one of the two (default: both)"
+    )
     options = parser.parse_args(arguments)
     try:
         checkpoint = load_checkpoint(options.checkpoint)
-        size = tuple(options.size or checkpoint.config.input.size or _DEFAULT_SIZE)
+        given = None if options.size is None else options.size[::-1]
+        size = given or checkpoint.config.input.size or _DEFAULT_SIZE
         exported = export(checkpoint, options.out, size, options.format or FORMATS)
     except (CheckpointError, ExportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for one in exported:
         figures = ", ".join(f"{name} {value:.1g}" for name, value in one.differences.items())
-        print(f"wrote {one.path}; difference from PyTorch: {figures}")
+        print(f"wrote {one.path}; difference from PyTorch:\n  {figures}")
     return 0
 
 

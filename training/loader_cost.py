@@ -144,13 +144,32 @@ def describe(config: TrainConfig, costs: dict[str, ImageCost], step: float) -> s
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.loader_cost", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="YAML file")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="a.b=VALUE", help="replace an entry"
+        "--config",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="YAML file, see training/configs",
     )
-    parser.add_argument("--images", type=positive_int, default=40, help="of each dataset")
-    parser.add_argument("--steps", type=positive_int, default=2, help="training steps to time")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=VALUE",
+        help="replace an entry of it; may be given several times",
+    )
+    parser.add_argument(
+        "--images", type=positive_int, default=40, help="of each dataset (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=positive_int,
+        default=2,
+        help="training steps to time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     try:
         config = load_config(options.config, options.set)

@@ -72,10 +72,11 @@ def class_names(results: Mapping[str, float]) -> list[str]:
 
 
 def as_text(results: Mapping[str, float]) -> str:
-    """Format figures for a terminal of 80 columns; overall figures stand in three columns."""
+    """Format figures for a terminal of 80 columns; overall ones stand in two or three columns."""
     overall, *others = tables(results)
-    cells = [f"{name:<18}{_number(values[0]):>7}" for name, values in overall.rows]
-    height = -(-len(cells) // 3)
+    width = max([18, *(len(name) for name, _ in overall.rows)])
+    cells = [f"{name:<{width}}{_number(values[0]):>7}" for name, values in overall.rows]
+    height = -(-len(cells) // ((80 + 2) // (width + 7 + 2)))
     lines = ["  ".join(cells[row::height]).rstrip() for row in range(height)]
     for table in others:
         lines += ["", table.title]

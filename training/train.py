@@ -217,14 +217,30 @@ def own_device(device: torch.device, collective: Collective) -> torch.device:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="YAML file")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="a.b=VALUE", help="replace an entry"
+        "--config",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="YAML file, see training/configs",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=VALUE",
+        help="replace an entry of it; may be given several times",
     )
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", default=default_device, help="cuda, cuda:N or cpu")
     parser.add_argument(
-        "--check", action="store_true", help="look for mistakes in the arguments, and stop"
+        "--device",
+        default=default_device,
+        help="cuda, cuda:N or cpu (default: a GPU if there is one)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="look for mistakes in the arguments and in FILE, and stop; silent if there are none",
     )
     options = parser.parse_args(arguments)
     collective = Collective()

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import re
 
 import pytest
 
@@ -95,3 +97,34 @@ def test_output_folders_that_cannot_be_made_are_named(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "below", "/proc/none"):
         with pytest.raises(argparse.ArgumentTypeError, match=f"got '{path}', expected a folder"):
             output_folder(str(path))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ablate",
+        "bundle",
+        "calibrate",
+        "convert_checkpoint",
+        "evaluate",
+        "evaluate_drives",
+        "evaluate_footage",
+        "export",
+        "loader_cost",
+        "streets.render",
+        "streets.sample_drive",
+        "train",
+    ],
+)
+def test_help_fits_80_columns_and_explains_every_option(monkeypatch, capsys, name):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"training.{name}").main(["--help"])
+    usage, options = capsys.readouterr().out.split("\noptions:\n")
+    lines = options.splitlines()
+    assert usage.startswith(f"usage: python -m training.{name} ")
+    assert max(map(len, [*usage.splitlines(), *lines])) <= 80
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("  -"):
+            assert re.search(r"\S  +\S", line) or following.startswith(" " * 10), line
+    assert "(default: None)" not in options

@@ -104,7 +104,7 @@ def test_models_of_other_classes_are_refused_where_these_are_compared(street_sam
 
 
 def streets(frames: int) -> list[str]:
-    return ["--dataset", "streets", "--frames", str(frames), "--size", "64", "128"]
+    return ["--dataset", "streets", "--frames", str(frames), "--size", "128x64"]
 
 
 @pytest.fixture
@@ -243,6 +243,14 @@ def test_coarse_truth_is_drawn_as_its_likeliest_class(camvid_root):
     assert (panels["panoptic_true"][3, 3] == panels["input"][3, 3]).all()
 
 
+@pytest.mark.parametrize("name", ["pq", "segment_depth_mean", "median_ratio_before"])
+def test_overall_figures_stand_straight(name):
+    lines = as_text({name: 1.0} | {f"figure{n}": 0.5 for n in range(9)}).splitlines()
+    assert max(map(len, lines)) <= 80
+    ends = [[match.end() for match in re.finditer(r"\d\.\d{4}", line)] for line in lines]
+    assert all(end == ends[0][: len(end)] for end in ends)
+
+
 def test_the_table_fits_80_columns(street_samples):
     evaluation = Evaluation(CITYSCAPES)
     for sample in street_samples:
@@ -281,8 +289,8 @@ def test_mistakes_are_one_line(tmp_path, capsys):
             main([*arguments, option])
         assert f"argument {option.split('=')[0]}: got " in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main([*arguments, "--size", "0", "64"])
-    assert "argument --size: got '0', expected " in capsys.readouterr().err
+        main([*arguments, "--size", "0x64"])
+    assert "argument --size: got '0x64', expected " in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--checkpoint", "lite0", "--dataset", "footage", "--root", str(tmp_path)])
     assert "argument --dataset: invalid choice: 'footage'" in capsys.readouterr().err

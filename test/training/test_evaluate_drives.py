@@ -114,7 +114,7 @@ def test_command_line_refuses_a_missing_checkpoint(capsys, tmp_path):
 
 
 def test_command_line_refuses_images_too_small_for_a_model(capsys):
-    assert main(["--checkpoint", "lite0", "--device", "cpu", "--size", "64", "16"]) == 1
+    assert main(["--checkpoint", "lite0", "--device", "cpu", "--size", "64x16"]) == 1
     expected = "error: image: got 64x16 pixels, expected 32x32 or more\n"
     assert capsys.readouterr().err.endswith(expected)
 
@@ -130,8 +130,8 @@ def test_command_line_spoils_the_truth_alone(capsys, option):
 @pytest.mark.parametrize(
     ("option", "values"),
     [
-        ("--size", ["0", "64"]),
-        ("--size", ["-64", "64"]),
+        ("--size", ["0x64"]),
+        ("--size", ["64"]),
         ("--depth-noise", ["-0.1"]),
         ("--depth-scale", ["0"]),
         ("--depth-scale", ["nan"]),

@@ -25,7 +25,7 @@ def checkpoint_path(tmp_path_factory):
 
 def test_both_formats_answer_as_pytorch(checkpoint_path, tmp_path, capsys):
     arguments = ["--checkpoint", str(checkpoint_path), "--out", str(tmp_path)]
-    assert main([*arguments, "--size", "64", "96"]) == 0
+    assert main([*arguments, "--size", "96x64"]) == 0
     printed = capsys.readouterr().out
     assert "model.onnx" in printed
     assert "model.xml" in printed
@@ -50,7 +50,7 @@ def test_another_answer_is_refused(checkpoint_path, tmp_path):
 
 def test_mistakes_are_one_line(checkpoint_path, tmp_path, capsys):
     arguments = ["--checkpoint", str(checkpoint_path), "--out", str(tmp_path)]
-    assert main([*arguments, "--size", "60", "96"]) == 1
+    assert main([*arguments, "--size", "96x60"]) == 1
     assert "got 60 96, expected multiples of 32" in capsys.readouterr().err
     assert main(["--checkpoint", str(tmp_path / "none"), "--out", str(tmp_path)]) == 1
     assert "none" in capsys.readouterr().err

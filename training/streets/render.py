@@ -72,29 +72,57 @@ def _without(drawn: Set[int], spans: Iterable[tuple[int, int]]) -> Iterator[tupl
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=output_folder, required=True, help="folder to write to")
-    parser.add_argument("--frames", type=positive_int, required=True)
-    parser.add_argument("--start", type=whole_number, default=0, help="number of the first frame")
-    parser.add_argument("--split", choices=("train", "val"), default="train")
-    parser.add_argument("--size", type=image_size, default=(512, 256), metavar="WIDTHxHEIGHT")
+    parser = argparse.ArgumentParser(prog="python -m training.streets.render", description=__doc__)
     parser.add_argument(
-        "--drive-length", type=positive_int, metavar="L", help="frames of each drive"
+        "--out", type=output_folder, required=True, metavar="FOLDER", help="to write into"
+    )
+    parser.add_argument("--frames", type=positive_int, required=True, help="how many to draw")
+    parser.add_argument(
+        "--start",
+        type=whole_number,
+        default=0,
+        help="number of the first frame (default: %(default)s)",
     )
     parser.add_argument(
-        "--mount", choices=tuple(MOUNTS), help="what carries the camera; default: all of these"
+        "--split",
+        choices=("train", "val"),
+        default="train",
+        help="part to write; its towns have designs that the other lacks (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=image_size,
+        default=(512, 256),
+        metavar="WIDTHxHEIGHT",
+        help="of the frames, pixels (default: 512x256)",
+    )
+    parser.add_argument(
+        "--drive-length",
+        type=positive_int,
+        metavar="L",
+        help="frames of each drive (default: no drives)",
+    )
+    parser.add_argument(
+        "--mount",
+        choices=tuple(MOUNTS),
+        help="what carries the camera (default: all of these)",
     )
     parser.add_argument(
         "--camera-height",
         type=float,
         nargs=2,
         metavar=("LOWEST", "HIGHEST"),
-        help="over the ground, metres; default: as usual for its mount",
+        help="over the ground, metres (default: as usual for its mount)",
     )
     parser.add_argument(
-        "--main-street", choices=tuple(ROADS), help="kind of the towns; default: all of these"
+        "--main-street",
+        choices=tuple(ROADS),
+        metavar="KIND",
+        help="kind of place: %(choices)s (default: all)",
     )
-    parser.add_argument("--seed", type=whole_number, default=0)
+    parser.add_argument(
+        "--seed", type=whole_number, default=0, help="of the towns (default: %(default)s)"
+    )
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -103,9 +131,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--minutes",
         type=not_negative,
-        help="begin no town after that time; what is begun is finished",
+        help="begin no town after that time, but finish what is begun (default: no limit)",
     )
-    parser.add_argument("--workers", type=positive_int, default=1)
+    parser.add_argument(
+        "--workers", type=positive_int, default=1, help="processes (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     heights = None if options.camera_height is None else tuple(options.camera_height)
     try:

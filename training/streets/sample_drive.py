@@ -199,14 +199,27 @@ def main(arguments: list[str] | None = None) -> int:
         description="Write a generated drive with its truth as a rosbag2.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        default=argparse.SUPPRESS,  # none is told
+        metavar="FOLDER",
+        help="to make",
+    )
     parser.add_argument(
         "--drive", type=whole_number, default=DRIVE, help="number of the drive's town"
     )
     parser.add_argument("--split", choices=("train", "val"), default="val", help="of the towns")
     parser.add_argument("--seed", type=whole_number, default=0, help="of the towns")
-    parser.add_argument("--frames", type=positive_int, default=80)
-    parser.add_argument("--size", type=image_size, default=(512, 384), metavar="WIDTHxHEIGHT")
+    parser.add_argument("--frames", type=positive_int, default=80, help="how many, at 10 Hz")
+    parser.add_argument(
+        "--size",
+        type=image_size,
+        default="512x384",
+        metavar="WIDTHxHEIGHT",
+        help="of the frames, pixels",
+    )
     parser.add_argument("--quality", type=int, default=75, help="of the JPEG images")
     options = parser.parse_args(arguments)
     if not 1 <= options.quality <= 100:
