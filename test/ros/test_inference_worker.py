@@ -168,16 +168,17 @@ def test_busy_while_either_stage_is(stages, until, step):
     until(lambda: stages.worker.busy_s == 0.0)
 
 
-def test_a_stage_may_end_while_it_is_asked_for(stages):
+def test_a_stage_may_end_while_it_is_asked_for(stages, monkeypatch):
     class Ended(dict):
         """Stages that their threads end as soon as one has listed them."""
 
         def __getitem__(self, stage: str) -> float:
             raise KeyError(stage)
 
-    stages.worker._busy_since = Ended(publishing=2.0, inference=1.0)
-    assert stages.worker.busy_stage == "inference"
-    assert stages.worker.busy_s > 0.0
+    with monkeypatch.context() as patch:
+        patch.setattr(stages.worker, "_busy_since", Ended(publishing=2.0, inference=1.0))
+        assert stages.worker.busy_stage == "inference"
+        assert stages.worker.busy_s > 0.0
 
 
 def test_stopping_finishes_what_is_under_way_and_drops_what_waits(stages, until):
