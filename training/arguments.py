@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Types of command-line arguments: a wrong value ends the program before any work is done."""
+"""Command-line arguments: their types, and the options that several commands have.
+
+A wrong value ends the program before any work is done.
+"""
 
 from __future__ import annotations
 
@@ -126,6 +129,45 @@ def image_size(text: str) -> tuple[int, int]:
             f"got {text!r}, expected WIDTHxHEIGHT, each {SMALLEST_SIDE} or more"
         )
     return int(width), int(height)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add ``--config`` and ``--set``."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="YAML file, see training/configs",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=VALUE",
+        help="replace an entry of it; may be given several times",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``, as ``DepthLab.load`` takes it."""
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument(
+        "--json", type=output_file, metavar="FILE", help="also write the figures to this file"
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
+    parser.add_argument(
+        "--threads", type=positive_int, help="of PyTorch on the CPU (default: its own choice)"
+    )
 
 
 def _number(text: str) -> float:

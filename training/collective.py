@@ -36,6 +36,10 @@ class Collective:
         dist.all_reduce(total)
         return total
 
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Return whether a flag is set in any process."""
+        return bool(self.sum(torch.tensor(float(flag), device=device)) > 0)
+
     def gather(self, values: Tensor) -> Tensor:
         """Concatenate the equally long 1-D tensors of all processes; no gradient flows through."""
         if self.world_size == 1:

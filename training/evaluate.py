@@ -25,8 +25,10 @@ from depthlab_core.metrics.panoptic import DepthAwarePanopticQuality, Matches, P
 from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
 from training.arguments import (
+    add_device,
+    add_json,
+    add_threads,
     image_size,
-    output_file,
     output_folder,
     positive_float,
     positive_int,
@@ -246,21 +248,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="METRES",
         help="of all frames over the ground: scale depth by it (default: do not)",
     )
-    parser.add_argument(
-        "--json", type=output_file, metavar="FILE", help="also write the figures to this file"
-    )
+    add_json(parser)
     parser.add_argument(
         "--report",
         type=output_folder,
         metavar="FOLDER",
         help="also write an HTML page into this folder",
     )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--threads", type=positive_int, help="of PyTorch on the CPU (default: its own choice)"
-    )
+    add_device(parser)
+    add_threads(parser)
     options = parser.parse_args(arguments)
     if options.threads is not None:
         torch.set_num_threads(options.threads)

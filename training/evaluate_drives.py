@@ -31,9 +31,11 @@ from depthlab_core.preprocess import check_image
 from depthlab_core.segments import Segment, compute_segments
 from depthlab_core.tracking import Tracker
 from training.arguments import (
+    add_device,
+    add_json,
+    add_threads,
     fraction,
     image_size,
-    output_file,
     positive_float,
     positive_int,
     whole_number,
@@ -264,15 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FACTOR",
         help="what true depth is multiplied by (default: %(default)s)",
     )
-    parser.add_argument(
-        "--json", type=output_file, metavar="FILE", help="also write the figures to this file"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--threads", type=positive_int, help="of PyTorch on the CPU (default: its own choice)"
-    )
+    add_json(parser)
+    add_device(parser)
+    add_threads(parser)
     options = parser.parse_args(arguments)
     for name in ("miss", "depth_noise", "depth_scale"):
         if options.checkpoint is not None and getattr(options, name) != parser.get_default(name):

@@ -28,7 +28,7 @@ from depthlab_core.prediction import Prediction
 from depthlab_core.predictor import DepthLab
 from depthlab_core.segments import Segment
 from depthlab_core.tracking import Tracker
-from training.arguments import output_file, positive_int
+from training.arguments import add_device, add_json, positive_int
 from training.datasets.footage import read_footage
 from training.datasets.sample import DatasetError
 from training.results_table import Results, as_text, write_json
@@ -160,12 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=positive_int,
         help="at most this many frames, from the start (default: all)",
     )
-    parser.add_argument(
-        "--json", type=output_file, metavar="FILE", help="also write the figures to this file"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
-    )
+    add_json(parser)
+    add_device(parser)
     options = parser.parse_args(arguments)
     frames = islice(read_footage(options.footage), options.limit)
     try:

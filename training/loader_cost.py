@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -23,7 +22,7 @@ from torch.utils.data import default_collate
 
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.predictor import choose_device
-from training.arguments import positive_int
+from training.arguments import add_config, add_device, positive_int
 from training.config import ConfigError, TrainConfig
 from training.config_file import load_config
 from training.datasets.build import build_dataset
@@ -144,20 +143,7 @@ def describe(config: TrainConfig, costs: dict[str, ImageCost], step: float) -> s
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.loader_cost", description=__doc__)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="YAML file, see training/configs",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=VALUE",
-        help="replace an entry of it; may be given several times",
-    )
+    add_config(parser)
     parser.add_argument(
         "--images", type=positive_int, default=40, help="of each dataset (default: %(default)s)"
     )
@@ -167,9 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=2,
         help="training steps to time (default: %(default)s)",
     )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
-    )
+    add_device(parser)
     options = parser.parse_args(arguments)
     try:
         config = load_config(options.config, options.set)

@@ -27,6 +27,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from depthlab_core.predictor import choose_device
+from training.arguments import add_config
 from training.board import Board
 from training.budget import Budget
 from training.collective import Collective, join_processes, leave_processes
@@ -68,9 +69,10 @@ def train(
         (trainer.output / "config.yaml").write_text(text, encoding="utf-8")
     loader = build_loader(trainer)
     board = Board(trainer)
+    stop_request = StopRequest((signal.SIGTERM, signal.SIGINT), _tell_of_stopping)
     # Of the first process alone: the redirection would give the others a handler.
     redirected = [logging.getLogger()] if trainer.collective.rank == 0 else []
-    with StopRequest().listening() as stop, logging_redirect_tqdm(redirected):
+    with stop_request.listening() as stop, logging_redirect_tqdm(redirected):
         try:
             is_through = train_steps(trainer, loader, stop, board)
         except DatasetError:
@@ -103,7 +105,7 @@ def train_steps(
     last_save = time.monotonic()
     batches = iter(loader)
     share = budget.share_done(trainer.step, collective, trainer.device)
-    while share < 1 and not stop.by_any(collective, trainer.device):
+    while share < 1 and not collective.any(stop.requested, trainer.device):
         # As many steps as there will be, as far as this can be told by now.
         planned = trainer.step / share if trainer.step > 0 else config.loop.iterations
         lr = set_learning_rate(trainer.optimizer, trainer.step, planned, config.optimizer)
@@ -158,6 +160,10 @@ def train_step(
     trainer.optimizer.step()
     if trainer.ema is not None:
         trainer.ema.update(trainer.network, trainer.step)
+
+
+def _tell_of_stopping(name: str) -> None:
+    logger.info("%s: saving and stopping after this step", name)
 
 
 def _no_sync(trainer: Trainer) -> Any:
@@ -217,20 +223,7 @@ def own_device(device: torch.device, collective: Collective) -> torch.device:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="YAML file, see training/configs",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=VALUE",
-        help="replace an entry of it; may be given several times",
-    )
+    add_config(parser)
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument(
         "--device",

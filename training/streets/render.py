@@ -18,7 +18,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from types import FrameType
 
 from training.arguments import (
     image_size,
@@ -27,6 +26,7 @@ from training.arguments import (
     positive_int,
     whole_number,
 )
+from training.stop_request import StopRequest
 from training.streets.generator import FRAMES_PER_TOWN, StreetGenerator
 from training.streets.gpu import RendererError
 from training.streets.mounting import MOUNTS, Placement
@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
     context = multiprocessing.get_context("spawn")
     try:
         with (
-            _interruptible() as interrupted,
+            StopRequest((signal.SIGINT,), _tell_of_finishing).listening() as stop,
             ProcessPoolExecutor(options.workers, context, _begin_worker) as executor,
         ):
             jobs: set[Future[list[PanopticEntry]]] = set()
@@ -198,29 +198,16 @@ def main(arguments: list[str] | None = None) -> int:
                 is_late = (
                     options.minutes is not None and time.monotonic() - start > 60 * options.minutes
                 )
-                if is_late or interrupted.is_set():
+                if is_late or stop.requested:
                     spans = []
     except (OSError, RendererError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 128 + signal.SIGINT if interrupted.is_set() else 0
+    return 128 + signal.SIGINT if stop.requested else 0
 
 
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Yield what Ctrl-C sets; an exception could come while files are written."""
-    interrupted = threading.Event()
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one changes nothing any more
-        print("interrupted: finishing the towns that are begun", file=sys.stderr, flush=True)
-        interrupted.set()
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, previous)
+def _tell_of_finishing(name: str) -> None:
+    print("interrupted: finishing the towns that are begun", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -50,21 +50,21 @@ float hash(vec2 cell) {
 }
 #endif
 
-#if KIND == KIND_SHINY
+#if KIND == KIND_SHINY || KIND == KIND_FACADE || KIND == KIND_GROUND
 vec3 sky_light(vec3 direction, float blur) {
     vec2 at = direction.xy / (1.0 + max(direction.z, 0.02)) * 0.5 + 0.5;
+    vec3 seen = textureLod(sky, at, blur).rgb;
+#if KIND == KIND_SHINY
     // Polish shows the outlines of what stands around: treetops and roofs against the sky.
     vec2 azimuth = normalize(direction.xy + 1e-6);
     vec2 outline = texture(atlas, vec3(azimuth * 0.2 + direction.z * 0.1, float(noise_layer))).rg;
     float top = 0.9 * outline.r - 0.2 + 0.05 * outline.g;
     vec3 around = ambient_down * (0.2 + 0.5 * outline.g);
-    return mix(around, textureLod(sky, at, blur).rgb, smoothstep(top, top + 0.04, direction.z));
-}
-#elif KIND == KIND_FACADE || KIND == KIND_GROUND
-vec3 sky_light(vec3 direction, float blur) {
-    vec2 at = direction.xy / (1.0 + max(direction.z, 0.02)) * 0.5 + 0.5;
+    return mix(around, seen, smoothstep(top, top + 0.04, direction.z));
+#else
     // Low directions meet the other side of the street rather than the sky.
-    return mix(ambient_down * 0.4, textureLod(sky, at, blur).rgb, smoothstep(-0.05, 0.32, direction.z));
+    return mix(ambient_down * 0.4, seen, smoothstep(-0.05, 0.32, direction.z));
+#endif
 }
 #endif
 
