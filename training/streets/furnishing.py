@@ -54,6 +54,8 @@ def stock(pool: AppearancePool, rng: np.random.Generator, *, season: str) -> Sto
             mesh = vegetation.leafy_tree(pool.style("tree", rng))
         trees.append((f"tree/{k}", mesh))
     designs["tree"] = trees
+    old = vegetation.bare_tree if season == "bare" else vegetation.old_tree
+    designs["old_tree"] = [(f"old_tree/{k}", old(pool.style("old_tree", rng))) for k in range(3)]
     return designs
 
 

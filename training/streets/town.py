@@ -144,7 +144,7 @@ def build_town(
         actors += traffic.populate(site, current, inset, own, casting, rng, bustle=bustle)
     lots.backdrop(site, main, pool, rng, designs["tree"])
     front = (lots.front_line(main, 1), lots.front_line(main, -1))
-    woods.plant_woods(site, main, front, designs["tree"], designs["shrub"], rng)
+    woods.plant_woods(site, main, front, designs, rng)
     middle = main_line.at(_LENGTH / 2)
     if rng.random() < 0.85:
         site.surround(horizon.belt(pool.style("belt", rng), land, middle))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trees, shrubs and hedges: leaf cards around dark cores, or veils of twigs in winter."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from training.streets import textures
@@ -74,18 +76,63 @@ def leafy_tree(rng: np.random.Generator) -> Mesh:
     trunk = height * rng.uniform(0.16, 0.38)
     radius = height * rng.uniform(0.2, 0.42)
     parts = _trunk(rng, trunk + height * 0.25, 0.014 * height + 0.05)
+    # The leaf texture is leaf-coloured where it is clear, too: without cutting it fills the core.
     layer = int(rng.choice(textures.LEAVES))
     leaf = Surface(_VEGETATION, layer=layer, material=Material.FOLIAGE)
-    # The leaf texture is leaf-coloured where it is clear, too: without cutting it fills the core.
     core = Surface(_VEGETATION, layer=layer, color=(150, 150, 150))
+    crown = _Crown((height, trunk, radius), leaf, core, cored=0.7, lowest=0.18)
+    parts += _lobes(rng, crown, int(rng.integers(8, 19)), int(rng.integers(14, 24)))
+    return merge(parts)
+
+
+def old_tree(rng: np.random.Generator) -> Mesh:
+    """Return a broad-leaved tree that had room and time, 13 to 25 m high: wide, dense and dark."""
+    height = rng.uniform(13, 25)
+    trunk = height * rng.uniform(0.1, 0.24)
+    radius = height * rng.uniform(0.28, 0.5)
+    parts = _trunk(rng, trunk + height * 0.3, 0.018 * height + 0.1)
+    layer = int(rng.choice(textures.LEAVES))
+    shade = int(rng.uniform(75, 215))
+    leaf = Surface(
+        _VEGETATION, layer=layer, material=Material.FOLIAGE, color=(shade, shade, shade)
+    )
+    dark = int(shade * 0.5)
+    core = Surface(_VEGETATION, layer=layer, color=(dark, dark, dark))
+    crown = _Crown((height, trunk, radius), leaf, core, cored=0.95, lowest=0.05)
+    parts += _lobes(rng, crown, int(rng.integers(20, 34)), int(rng.integers(16, 24)))
+    return merge(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crown:
+    """A broad-leaved crown.
+
+    Attributes:
+        size: Height of the tree, height of its trunk and radius of the crown in metres.
+        leaf: What covers the cards.
+        core: What fills lobes.
+        cored: The share of lobes that one cannot see through.
+        lowest: Share of the way from the trunk to the top at which lobes begin.
+    """
+
+    size: tuple[float, float, float]
+    leaf: Surface
+    core: Surface
+    cored: float
+    lowest: float
+
+
+def _lobes(rng: np.random.Generator, crown: _Crown, count: int, per_lobe: int) -> list[Mesh]:
+    """Return the lobes of a crown, each on its branch and with ``per_lobe`` cards of leaves."""
+    height, trunk, radius = crown.size
     hub = np.array([0, 0, trunk + (height - trunk) * 0.5])
-    lobes = int(rng.integers(8, 19))
-    per_lobe = int(rng.integers(14, 24))
-    bark = Surface(_VEGETATION, layer=textures.BARK)
-    for k in range(lobes):
-        share = (k + 0.5) / lobes
+    # Branches are in the shade of their own leaves.
+    bark = Surface(_VEGETATION, layer=textures.BARK, color=(130, 128, 125))
+    parts = []
+    for k in range(count):
+        share = (k + 0.5) / count
         angle = k * 2.4 + rng.uniform(-0.5, 0.5)
-        level = trunk + (height - trunk) * rng.uniform(0.18, 0.85)
+        level = trunk + (height - trunk) * rng.uniform(crown.lowest, 0.85)
         spread = (
             radius
             * 0.78
@@ -99,8 +146,10 @@ def leafy_tree(rng: np.random.Generator) -> Mesh:
             ]
         )
         size = radius * rng.uniform(0.26, 0.46)
-        if rng.random() < 0.7:
-            parts.append(ellipsoid(at, np.array([0.66, 0.66, 0.5]) * size, core, sides=6, rings=4))
+        if rng.random() < crown.cored:
+            parts.append(
+                ellipsoid(at, np.array([0.66, 0.66, 0.5]) * size, crown.core, sides=6, rings=4)
+            )
         parts.append(
             tube(
                 np.stack([[0, 0, trunk * 0.9], (at + [0, 0, trunk]) / 2, at]),
@@ -112,8 +161,8 @@ def leafy_tree(rng: np.random.Generator) -> Mesh:
         around = rng.standard_normal((per_lobe, 3))
         around /= np.linalg.norm(around, axis=1, keepdims=True)
         centers = at + around * size * rng.uniform(0.55, 1.0, (per_lobe, 1)) * [1, 1, 0.8]
-        parts.append(cards(centers, size * rng.uniform(0.75, 1.4, per_lobe), rng, leaf, hub))
-    return merge(parts)
+        parts.append(cards(centers, size * rng.uniform(0.75, 1.4, per_lobe), rng, crown.leaf, hub))
+    return parts
 
 
 def conifer(rng: np.random.Generator) -> Mesh:

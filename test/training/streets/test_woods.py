@@ -12,8 +12,14 @@ from training.streets.woods import plant_woods
 
 FRONT = 15.0
 LENGTH = 300.0
-TREES = [("tree", vegetation.leafy_tree(np.random.default_rng(0)))]
-SHRUBS = [("shrub", vegetation.shrub(np.random.default_rng(0)))]
+DESIGNS = {
+    kind: [(kind, maker(np.random.default_rng(0)))]
+    for kind, maker in (
+        ("tree", vegetation.leafy_tree),
+        ("old_tree", vegetation.old_tree),
+        ("shrub", vegetation.shrub),
+    )
+}
 
 
 def straight_road(kind: RoadKind):
@@ -23,14 +29,14 @@ def straight_road(kind: RoadKind):
 
 
 def planted(seed: int, kind: RoadKind = "suburb", site: Site | None = None):
-    """Return places (x, y) of trees and of shrubs, each ``(N, 2)``."""
+    """Return places (x, y) of trees, of shrubs and of old trees, each ``(N, 2)``."""
     rng = np.random.default_rng(seed)
     site = site or new_site()
-    plant_woods(site, straight_road(kind), (FRONT, FRONT), TREES, SHRUBS, rng)
+    plant_woods(site, straight_road(kind), (FRONT, FRONT), DESIGNS, rng)
     placements = site.scene().placements
     return tuple(
         np.array([place["rows"][0][:2, 3] for place in placements.get(name, [])]).reshape(-1, 2)
-        for name in ("tree", "shrub")
+        for name in ("tree", "shrub", "old_tree")
     )
 
 
@@ -41,8 +47,7 @@ def new_site() -> Site:
 def test_woods_stand_beyond_the_front_on_either_side():
     sides = set()
     for seed in range(20):
-        trees, shrubs = planted(seed)
-        across = np.concatenate([trees, shrubs])[:, 1]
+        across = np.concatenate(planted(seed))[:, 1]
         # Three metres of lawn at least, less what chance moves a trunk by.
         assert (np.abs(across) > FRONT - 2).all()
         assert (np.abs(across) < FRONT + 120).all()
@@ -51,13 +56,40 @@ def test_woods_stand_beyond_the_front_on_either_side():
 
 
 def test_some_woods_are_closed_by_undergrowth_and_others_open():
-    stands = [planted(seed) for seed in range(30)]
-    wooded = [(trees, shrubs) for trees, shrubs in stands if len(trees)]
+    stands = [planted(seed) for seed in range(40)]
+    wooded = [(trees, shrubs) for trees, shrubs, _ in stands if len(trees)]
     closed = [len(trees) for trees, shrubs in wooded if len(shrubs)]
     rows = [len(trees) for trees, shrubs in wooded if not len(shrubs)]
     assert len(closed) > 3
     assert len(rows) > 3
     assert np.mean(closed) > 1.3 * np.mean(rows)
+
+
+def test_some_woods_are_groves_of_old_trees_that_stand_wider_apart():
+    stands = [planted(seed) for seed in range(40)]
+    groves = [old for trees, _, old in stands if len(old) > 3 * len(trees)]
+    others = [trees for trees, _, old in stands if len(trees) > 3 * len(old)]
+    assert len(groves) > 3
+
+    def median_distance(places):
+        apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+        return np.median(np.sort(apart, axis=1)[:, 1])
+
+    assert np.median([*map(median_distance, groves)]) > 4
+    assert np.median([*map(median_distance, others)]) < 4
+
+
+@pytest.mark.parametrize(
+    ("maker", "lowest", "highest"), [(vegetation.leafy_tree, 3, 17), (vegetation.old_tree, 11, 27)]
+)
+def test_trees_are_as_high_as_they_should(maker, lowest, highest):
+    tops = [
+        float(maker(np.random.default_rng(seed)).vertices["position"][:, 2].max())
+        for seed in range(30)
+    ]
+    assert lowest < min(tops)
+    assert max(tops) < highest
+    assert max(tops) - min(tops) > 0.5 * (highest - lowest)
 
 
 def test_nothing_grows_on_roads_and_in_buildings():
