@@ -15,7 +15,7 @@ from training.datasets.build import build_dataset
 from training.datasets.cityscapes_dvps import CityscapesDvps
 from training.datasets.kitti_2015 import Kitti2015
 from training.datasets.kitti_depth import KittiDepth
-from training.datasets.sample import DatasetError
+from training.datasets.sample import DatasetError, read_labels
 from training.datasets.virtual_kitti import VirtualKitti
 
 RGB = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
@@ -205,6 +205,21 @@ def test_a_missing_file_is_named_and_a_damaged_one_too(kind, root, pattern, requ
         path.unlink()
     with pytest.raises(DatasetError, match=last + ".*Download"):
         build_dataset(kind, config)[0]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_labels_that_are_damaged_inside_are_refused(tmp_path, bits):
+    path = tmp_path / "labels.png"
+    labels = np.repeat(np.arange(40), 50).reshape(40, 50).astype(f"uint{bits}") * (bits // 8)
+    Image.fromarray(labels).save(path)
+    assert (read_labels(path, "labels") == labels).all()
+    whole = path.read_bytes()
+    for start in range(len(whole) - 20):
+        # Of what decoders read past, the names of chunks among them.
+        spoilt = whole[:start] + bytes(255 - byte for byte in whole[start : start + 4])
+        path.write_bytes(spoilt + whole[start + 4 :])
+        with pytest.raises(DatasetError, match=r"labels\.png cannot be read as an image"):
+            read_labels(path, "labels")
 
 
 @pytest.mark.parametrize("kind", ["cityscapes_dvps", "kitti_2015", "kitti_depth", "virtual_kitti"])

@@ -136,12 +136,15 @@ def read_labels(path: Path, dataset: str) -> npt.NDArray[Any]:
     """Read label values, also of 32 bits or with a palette, which OpenCV turns into colours.
 
     Raises:
-        DatasetError: If the file is no image.
+        DatasetError: If the file is no image, or a damaged one.
     """
     try:
+        # Decoding does not look at a PNG's checksums and makes labels of what is damaged.
+        with Image.open(path) as image:
+            image.verify()
         with Image.open(path) as image:
             return np.asarray(image)
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise DatasetError(
             f"{dataset}: {path} cannot be read as an image; fetch it again."
         ) from error
