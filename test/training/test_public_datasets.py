@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -186,6 +187,7 @@ CASES = [
     ("virtual_kitti", "virtual_kitti_root", "instancegt_*.png"),
     ("virtual_kitti", "virtual_kitti_root", "intrinsic.txt"),
 ]
+SIXTEEN_BITS = re.compile("depth_|_depth|groundtruth|disp_occ_0|instance/")
 
 
 @pytest.mark.parametrize(("kind", "root", "pattern"), CASES)
@@ -220,6 +222,43 @@ def test_labels_that_are_damaged_inside_are_refused(tmp_path, bits):
         path.write_bytes(spoilt + whole[start + 4 :])
         with pytest.raises(DatasetError, match=r"labels\.png cannot be read as an image"):
             read_labels(path, "labels")
+
+
+@pytest.mark.parametrize(
+    ("kind", "root", "pattern"), [case for case in CASES if SIXTEEN_BITS.search(case[2])]
+)
+def test_values_of_eight_bits_are_refused_where_sixteen_are_meant(kind, root, pattern, request):
+    folder = request.getfixturevalue(root)
+    split = "train" if kind == "kitti_depth" else "val"
+    for path in folder.rglob(pattern):
+        write(path, (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 256).astype(np.uint8))
+    config = DatasetConfig(kind=kind, root=str(folder), split=split)
+    with pytest.raises(DatasetError, match=r"\.png is uint8 \(4, 6\), expected uint16"):
+        build_dataset(kind, config)[0]
+
+
+@pytest.mark.parametrize("value", [1, 255, 8_003])
+def test_labels_of_dvps_in_another_encoding_are_refused(dvps_root, value):
+    path = next(dvps_root.rglob("*_instanceTrainIds.png"))
+    labels = np.asarray(Image.open(path)).copy()
+    labels[0, 0] = value
+    Image.fromarray(labels).save(path)
+    with pytest.raises(DatasetError, match=rf"Ids\.png: got {value}, expected trainId \* 1000"):
+        CityscapesDvps(dvps_root, "val")[0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros((4, 6, 3), np.uint8), r"has shape \(4, 6, 3\), expected one channel"),
+        (np.zeros((2, 3), np.uint8), r"got \(2, 3\), expected \(4, 6\) as its classes have"),
+    ],
+)
+def test_instances_of_another_shape_are_refused(virtual_kitti_root, labels, message):
+    for path in virtual_kitti_root.rglob("instancegt_*.png"):
+        Image.fromarray(labels).save(path)
+    with pytest.raises(DatasetError, match=rf"instancegt_00007\.png:? {message}"):
+        VirtualKitti(virtual_kitti_root, "val")[0]
 
 
 @pytest.mark.parametrize("kind", ["cityscapes_dvps", "kitti_2015", "kitti_depth", "virtual_kitti"])

@@ -24,7 +24,7 @@ from training.datasets.sample import (
     Sample,
     read_image,
     read_labels,
-    read_raw,
+    read_uint16,
     require_file,
     require_frames,
 )
@@ -71,7 +71,7 @@ class CityscapesDvps:
             panoptic = _read_panoptic(path.with_name(f"{stem}_gtFine_instanceTrainIds.png"))
         if self._load_depth:
             depth_path = require_file(path.with_name(f"{stem}_depth.png"), _NAME, _REMEDY)
-            depth = read_raw(depth_path, _NAME).astype(np.float32) / np.float32(256)
+            depth = read_uint16(depth_path, _NAME).astype(np.float32) / np.float32(256)
         return Sample(
             image=image,
             semantic=None,
@@ -84,10 +84,17 @@ class CityscapesDvps:
 
 def _read_panoptic(path: Path) -> npt.NDArray[np.int32]:
     values = read_labels(require_file(path, _NAME, _REMEDY), _NAME).astype(np.int32)
-    if values.ndim != 2:
-        raise DatasetError(f"{_NAME}: {path} has shape {values.shape}, expected one channel.")
-    category = values // CITYSCAPES.label_divisor
+    category, instance = np.divmod(values, CITYSCAPES.label_divisor)
+    is_thing = np.isin(category, CITYSCAPES.thing_ids)
+    # Cityscapes' own files, and those that the first Cityscapes-VPS makes, have the bare trainId
+    # of stuff and 255 as void: all of that would be road.
+    bare = values[~is_thing & (category < len(CITYSCAPES)) & (instance != 0)]
+    if bare.size:
+        raise DatasetError(
+            f"{_NAME}: {path}: got {bare[0]}, expected trainId * {CITYSCAPES.label_divisor} of "
+            f"stuff, which has no instances. {_REMEDY}"
+        )
     # 0 would be a crowd here.
-    values[np.isin(category, CITYSCAPES.thing_ids)] += 1
+    values[is_thing] += 1
     values[category >= len(CITYSCAPES)] = VOID
     return values

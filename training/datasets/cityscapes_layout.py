@@ -30,7 +30,7 @@ from training.datasets.sample import (
     DatasetError,
     Sample,
     read_image,
-    read_raw,
+    read_uint16,
     require_file,
     require_frames,
 )
@@ -214,7 +214,7 @@ class CityscapesLayout:
     ) -> npt.NDArray[np.float32]:
         folder = self._root / str(self._depth_kind) / self._split / city
         path = require_file(folder / f"{name}_{self._depth_kind}.png", _NAME, _IMAGE_REMEDY)
-        raw = read_raw(path, _NAME).astype(np.float32)
+        raw = read_uint16(path, _NAME).astype(np.float32)
         if self._depth_kind == "depth":
             metres: npt.NDArray[np.float32] = raw / np.float32(256)
             return metres

@@ -25,7 +25,7 @@ from training.datasets.sample import (
     DatasetError,
     Sample,
     read_image,
-    read_raw,
+    read_uint16,
     require_file,
     require_frames,
 )
@@ -101,14 +101,14 @@ class Kitti2015:
         )
 
     def _read_depth(self, name: str, focal_times_baseline: float) -> npt.NDArray[np.float32]:
-        raw = read_raw(require_file(self._root / "disp_occ_0" / name, _NAME, _REMEDY), _NAME)
+        raw = read_uint16(require_file(self._root / "disp_occ_0" / name, _NAME, _REMEDY), _NAME)
         disparity: npt.NDArray[np.float32] = raw.astype(np.float32) / np.float32(256)
         depth = np.zeros_like(disparity)
         np.divide(np.float32(focal_times_baseline), disparity, out=depth, where=disparity > 0)
         return depth
 
     def _read_panoptic(self, name: str) -> npt.NDArray[np.int32]:
-        raw = read_raw(require_file(self._root / "instance" / name, _NAME, _REMEDY), _NAME)
+        raw = read_uint16(require_file(self._root / "instance" / name, _NAME, _REMEDY), _NAME)
         category: npt.NDArray[np.int32] = _CATEGORY_OF_LABEL_ID[raw // 256]
         # Things of instance 0 are groups that nobody told apart: crowds here too.
         instance = np.where(np.isin(category, CITYSCAPES.thing_ids), raw % 256, 0)

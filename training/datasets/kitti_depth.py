@@ -21,7 +21,7 @@ from training.datasets.kitti_calibration import focal_length_of, read_calibratio
 from training.datasets.sample import (
     Sample,
     read_image,
-    read_raw,
+    read_uint16,
     require_file,
     require_frames,
 )
@@ -70,7 +70,7 @@ class KittiDepth:
             image=read_image(image_path, _NAME),
             semantic=None,
             panoptic=None,
-            depth=read_raw(path, _NAME).astype(np.float32) / np.float32(256),
+            depth=read_uint16(path, _NAME).astype(np.float32) / np.float32(256),
             focal_length=focal_length_of(entries, camera[-2:], calibration, _NAME),
             name=f"{drive}_{camera}_{path.stem}",
             has_sparse_depth=True,

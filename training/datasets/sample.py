@@ -121,7 +121,7 @@ def _is_cut_off(content: bytes) -> bool:
 
 
 def read_raw(path: Path, dataset: str) -> npt.NDArray[Any]:
-    """Read an image file's values as they are, such as labels or 16-bit disparity.
+    """Read an image file's values as they are, such as labels.
 
     Raises:
         DatasetError: If the file is no image.
@@ -132,19 +132,41 @@ def read_raw(path: Path, dataset: str) -> npt.NDArray[Any]:
     return values
 
 
+def read_uint16(path: Path, dataset: str) -> npt.NDArray[np.uint16]:
+    """Read an image of one channel of 16 bits, such as disparity, ``(H, W)``.
+
+    Raises:
+        DatasetError: If the file is no image, or one of another kind, whose values would mean
+            something else.
+    """
+    values = read_raw(path, dataset)
+    if values.dtype != np.uint16 or values.ndim != 2:
+        raise DatasetError(
+            f"{dataset}: {path} is {values.dtype} {values.shape}, expected uint16 of one channel; "
+            "fetch it again."
+        )
+    return values
+
+
 def read_labels(path: Path, dataset: str) -> npt.NDArray[Any]:
     """Read label values, also of 32 bits or with a palette, which OpenCV turns into colours.
 
+    Returns:
+        Integers, ``(H, W)``.
+
     Raises:
-        DatasetError: If the file is no image, or a damaged one.
+        DatasetError: If the file is no image, a damaged one, or has several channels.
     """
     try:
         # Decoding does not look at a PNG's checksums and makes labels of what is damaged.
         with Image.open(path) as image:
             image.verify()
         with Image.open(path) as image:
-            return np.asarray(image)
+            values = np.asarray(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise DatasetError(
             f"{dataset}: {path} cannot be read as an image; fetch it again."
         ) from error
+    if values.ndim != 2:
+        raise DatasetError(f"{dataset}: {path} has shape {values.shape}, expected one channel.")
+    return values

@@ -26,7 +26,7 @@ from training.datasets.sample import (
     Sample,
     read_image,
     read_labels,
-    read_raw,
+    read_uint16,
     require_file,
     require_frames,
 )
@@ -104,7 +104,7 @@ class VirtualKitti:
             panoptic = _read_panoptic(classes, instances)
         if self._load_depth:
             depth_path = frames / "depth" / camera / f"depth_{frame}.png"
-            raw = read_raw(require_file(depth_path, _NAME, _REMEDY), _NAME)
+            raw = read_uint16(require_file(depth_path, _NAME, _REMEDY), _NAME)
             depth = np.where(raw < _SKY_DEPTH, raw / np.float32(100), 0).astype(np.float32)
         name = f"{drive.parent.name}_{drive.name}_{camera}_{frame}"
         if drive not in self._intrinsics:
@@ -130,6 +130,10 @@ def _read_panoptic(classes: Path, instances: Path) -> npt.NDArray[np.int32]:
     color = read_image(require_file(classes, _NAME, _REMEDY), _NAME).astype(np.int32)
     track = read_labels(require_file(instances, _NAME, _REMEDY), _NAME).astype(np.int32)
     code = color @ np.array([65536, 256, 1], dtype=np.int32)
+    if track.shape != code.shape:
+        raise DatasetError(
+            f"{_NAME}: {instances}: got {track.shape}, expected {code.shape} as its classes have"
+        )
     panoptic = np.full(code.shape, VOID, dtype=np.int32)
     for (red, green, blue), category_id in CATEGORY_OF_COLOR.items():
         mask = code == (red << 16) + (green << 8) + blue
