@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from rclpy.serialization import deserialize_message
@@ -39,6 +40,8 @@ from depthlab_ros.truth import (
 RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+_DEPTH_ENCODINGS = ("16UC1", "32FC1")  # REP 118
+_PACE_IMAGES = 11  # as many as are looked at to tell the rate
 
 
 class BagSource:
@@ -46,7 +49,8 @@ class BagSource:
 
     Args:
         path: Bag folder, or one ``.mcap`` or ``.db3`` file.
-        topic: Image topic; empty = the first raw image topic, else the first compressed one.
+        topic: Image topic; empty = the first raw one that is not of depth, else the first
+            compressed one.
 
     Raises:
         SourceError: If the bag cannot be read, or holds no such topic.
@@ -58,17 +62,16 @@ class BagSource:
         self._path = path
         try:
             with Reader(path) as reader:
-                self._image = _choose_image_topic(reader.connections, topic, path)
+                self._image = _choose_image_topic(reader, topic, path)
                 self._camera_info = _choose_camera_info_topic(reader.connections, self._image)
                 self._truth = _truth_topics(reader.connections, self._image)
-                seconds = reader.duration * 1e-9
+                self.rate = _rate(reader, self._image)
         except SourceError:
             raise
         except Exception as error:  # the library lets parser and database errors through
             raise SourceError(f"cannot read '{path}' as a rosbag2: {one_line(error)}") from None
         self.has_truth = bool(self._truth)
-        count = self.frame_count = self._image.msgcount
-        self.rate = (count - 1) / seconds if count > 1 and seconds > 0.0 else DEFAULT_RATE
+        self.frame_count = self._image.msgcount
 
     def frames(self) -> Iterator[SourceFrame]:
         """Yield the images with their recorded stamps, frames, calibration and truth.
@@ -97,7 +100,9 @@ class BagSource:
                         frame = _decode(bytes(data), connection.msgtype, seconds, camera)
                         yield replace(frame, truth=truth.of(frame))
         except ConversionError as error:
-            raise SourceError(f"bad image in '{self._path}': {error}") from None
+            raise SourceError(
+                f"bad image in '{self._path}', topic '{self._image.topic}': {error}"
+            ) from None
         except Exception as error:  # likewise, and rclpy's of messages that are none
             raise SourceError(f"cannot go on reading '{self._path}': {one_line(error)}") from None
 
@@ -140,26 +145,50 @@ def _decode(data: bytes, msgtype: str, time: float, camera: CameraModel | None) 
     return SourceFrame(image, time, stamp_to_ns(msg.header.stamp), msg.header.frame_id, camera)
 
 
-def _choose_image_topic(connections: list[Connection], topic: str, path: Path) -> Connection:
+def _rate(reader: Reader, image: Connection) -> float:
+    """Return the images per second, by the first of them: other topics may go on for longer."""
+    times = [received_ns for _, received_ns, _ in islice(reader.messages([image]), _PACE_IMAGES)]
+    span = times[-1] - times[0] if times else 0
+    if span <= 0:
+        return DEFAULT_RATE
+    pace = (len(times) - 1) / (span * 1e-9)
+    # What comes slowly at first takes no longer than the bag.
+    return max(pace, (image.msgcount - 1) / (max(reader.duration, span) * 1e-9))
+
+
+def _choose_image_topic(reader: Reader, topic: str, path: Path) -> Connection:
     images = [
         c
         for kind in (RAW, COMPRESSED)
-        for c in connections
+        for c in reader.connections
         if c.msgtype == kind and not _is_map(c.topic)
     ]
     chosen = [c for c in images if c.topic == topic or not topic]
     chosen = [c for c in chosen if c.msgcount] or chosen
     if chosen:
-        return chosen[0]
+        return chosen[0] if topic or len(chosen) == 1 else _first_picture(reader, chosen)
     present = ", ".join(sorted({c.topic for c in images})) or "none"
     raise SourceError(
         f"got bag '{path}' without image topic '{topic or 'of any name'}', it has: {present}"
     )
 
 
+def _first_picture(reader: Reader, images: list[Connection]) -> Connection:
+    """Return the first topic whose images are not of depth by their encoding, else the first.
+
+    Depth cameras have both, such as ``aligned_depth_to_color`` before ``color``.
+    """
+    for image in images:
+        first = next(reader.messages([image]), None) if image.msgtype == RAW else None
+        encoding = deserialize_message(bytes(first[2]), Image).encoding if first else ""
+        if encoding not in _DEPTH_ENCODINGS:
+            return image
+    return images[0]
+
+
 def _is_map(topic: str) -> bool:
-    """Return whether the images of a topic are depth or truth, which no camera sees."""
-    truth = (PANOPTIC_TOPIC + PANOPTIC_SUFFIX, DEPTH_TOPIC + DEPTH_SUFFIX)
+    """Return whether the name of a topic is that of depth or truth, which no camera sees."""
+    truth = (PANOPTIC_TOPIC, PANOPTIC_TOPIC + PANOPTIC_SUFFIX, DEPTH_TOPIC)
     return topic.endswith((DEPTH_SUFFIX, *(f"/{name}" for name in truth)))
 
 

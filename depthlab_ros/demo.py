@@ -22,7 +22,13 @@ from depthlab_ros.comparison_view import draw_comparison
 from depthlab_ros.progress import show_progress
 from depthlab_ros.recorder import Recorder
 from depthlab_ros.recording import Recording, Summary
-from depthlab_ros.sources import BUNDLED, SourceError, is_device, open_source
+from depthlab_ros.sources import (
+    BUNDLED,
+    SourceError,
+    is_device,
+    keep_decoders_quiet,
+    open_source,
+)
 
 # Importing torch and loading a model takes minutes on a machine that is busy with other things.
 START_TIMEOUT_S = 180.0
@@ -64,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     keep_to_this_machine()
     hold_large_images()
+    keep_decoders_quiet()
     try:
         seconds, has_truth = _look_at(options)
         with (

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from depthlab_ros.rate_limit import RateLimit
 from depthlab_ros.sources import FrameSource, SourceError, SourceFrame
 
 
@@ -50,7 +51,7 @@ class Playback:
     ) -> None:
         self._source = source
         self._period = 1.0 / (rate or source.rate)
-        self._fixed_rate = rate > 0.0
+        self._rate = rate
         self._loop = loop and not source.is_live
         self._duration = duration
         self._clock = clock
@@ -100,13 +101,12 @@ class Playback:
     def _timed_frames(self) -> Iterator[tuple[SourceFrame, float]]:
         """Yield the frames of one pass with their seconds since its start."""
         count = 0
+        limit = RateLimit()
         for frame in self._source.frames():
-            if not self._fixed_rate:
+            if not self._source.is_live:
+                yield frame, count * self._period if self._rate else frame.time
+            elif limit.admits(frame.time, self._rate):
                 yield frame, frame.time
-            elif not self._source.is_live or frame.time >= count * self._period:
-                yield frame, count * self._period
-            else:
-                continue
             count += 1
         if not count:
             raise SourceError("the source holds no frame")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import signal
 import sys
 import threading
@@ -38,7 +37,13 @@ from depthlab_ros.parameter_declaration import (
     parameter,
 )
 from depthlab_ros.playback import Playback, PlayedFrame
-from depthlab_ros.sources import BUNDLED, SourceError, SourceFrame, open_source
+from depthlab_ros.sources import (
+    BUNDLED,
+    SourceError,
+    SourceFrame,
+    keep_decoders_quiet,
+    open_source,
+)
 from depthlab_ros.truth import DEPTH_TOPIC, PANOPTIC_TOPIC
 
 # Reliable serves subscribers of both kinds; five frames bridge a reader's hiccup.
@@ -92,7 +97,9 @@ class PlayerParameters(ParameterSet):
         "when it loops).",
         choices=("now", "original"),
     )
-    bag_topic: str = parameter("", "Image topic of a bag; empty = the first one.")
+    bag_topic: str = parameter(
+        "", "Image topic of a bag; empty = the first one that is not depth."
+    )
     wait_for_subscribers: int = parameter(
         0,
         "Hold the first frame back until image_raw has a subscriber and camera_info this many; "
@@ -209,9 +216,7 @@ class CameraPlayer(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Play until the source ends, or until told to."""
-    # One line of our own says what cannot be read; FFmpeg and OpenCV would add pages.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    keep_decoders_quiet()
     rclpy.init(args=args)
     player: CameraPlayer | None = None
     error: str | None = None

@@ -93,16 +93,26 @@ class VideoSource:
         capture.release()
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Yield the frames at the times that the constant rate gives."""
+        """Yield the frames at their own times, which phones and screen recorders space unevenly.
+
+        Where the file has none, such as a bare H.264 stream, frames come at ``rate``.
+        """
         capture = cv2.VideoCapture(str(self._path))
+        first = seconds = 0.0
+        is_first = True
         try:
-            index = 0
             while True:
                 ok, bgr = capture.read()
                 if not ok:
                     return
-                yield SourceFrame(_to_rgb(bgr), time=index / self.rate)
-                index += 1
+                own = float(capture.get(cv2.CAP_PROP_POS_MSEC)) * 1e-3
+                if is_first:
+                    first, is_first = own, False
+                elif own - first > seconds:
+                    seconds = own - first
+                else:
+                    seconds += 1.0 / self.rate
+                yield SourceFrame(_to_rgb(bgr), seconds)
         finally:
             capture.release()
 
@@ -115,7 +125,12 @@ class FolderSource:
     rate = DEFAULT_RATE
 
     def __init__(self, folder: Path) -> None:
-        paths = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        # Hidden files, such as macOS's ._1.jpg beside 1.jpg, are no images, whatever their names.
+        paths = (
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        )
         self._paths = sorted(paths, key=lambda path: _natural_order(path.name))
         if not self._paths:
             raise SourceError(
@@ -168,6 +183,17 @@ class DeviceSource:
             yield SourceFrame(_to_rgb(bgr), time=time.monotonic() - start)
 
 
+def keep_decoders_quiet() -> None:
+    """Have FFmpeg and OpenCV print nothing, unless the user has set how much; before any source.
+
+    One line of our own says what cannot be read, where they would add pages.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # OpenCV reads its variable while it is imported, which was before.
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 def is_device(source: str) -> bool:
     """Return whether ``source`` names a camera device, which only one process can open."""
     if re.fullmatch(r"\d+|/dev/video\d+", source):
@@ -195,7 +221,7 @@ def open_source(source: str, *, bag_topic: str = "") -> FrameSource:
         source: Path of a video, an image folder or a rosbag2 (folder, ``.mcap`` or ``.db3``), a
             camera device: ``/dev/video0``, its number or a link to it, or the name of a
             ``BUNDLED`` recording.
-        bag_topic: Image topic of a bag; empty = the first one in it.
+        bag_topic: Image topic of a bag; empty = the first one in it that is not depth.
 
     Raises:
         SourceError: If it does not exist or holds no readable image.

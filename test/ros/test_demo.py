@@ -150,6 +150,14 @@ def test_demo_without_a_source_ends_at_once(tmp_path):
     assert done.stderr == "error: got '/no/such.mp4', which does not exist\n"
 
 
+def test_demo_of_a_broken_video_ends_with_one_line(tmp_path):
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(1000))
+    done = demo("--source", str(path), "--out", str(tmp_path / "demo"))
+    assert done.returncode == 1
+    assert done.stderr == f"error: cannot read '{path}' as a video, image folder or bag\n"
+
+
 def test_demo_into_a_file_ends_with_one_line(tmp_path):
     out = tmp_path / "results"
     out.write_text("of somebody else")

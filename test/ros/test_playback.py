@@ -94,6 +94,18 @@ def test_live_frames_are_never_held_back_but_thinned():
     assert clock.now == 100.0
 
 
+def test_a_slow_camera_plays_no_longer_than_it_was_told_to():
+    source = Clip([i / 5 for i in range(50)], rate=5.0, live=True)
+    shown = [p.time for p in play(source, Clock(), rate=10.0, duration=2.0)]
+    assert shown == pytest.approx([i / 5 for i in range(10)])
+
+
+def test_a_camera_that_was_silent_makes_up_for_nothing():
+    times = [0.0, *(5.0 + i / 30 for i in range(30))]
+    source = Clip(times, rate=30.0, live=True)
+    assert len(list(play(source, Clock(), rate=10.0))) == 11
+
+
 def test_empty_source():
     with pytest.raises(SourceError, match="no frame"):
         list(play(Clip([]), Clock(), loop=True))

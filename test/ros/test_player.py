@@ -185,6 +185,13 @@ def test_process_ends_with_one_line_at_a_broken_video(tmp_path):
     assert done.stderr == f"error: cannot read '{path}' as a video, image folder or bag\n"
 
 
+def test_process_ends_with_one_line_at_a_missing_camera():
+    done = run("source:=97")
+    assert done.returncode == 1
+    error = "error: cannot read the camera device '97': /dev/video97 does not exist\n"
+    assert done.stderr == error
+
+
 def test_process_ends_by_itself_when_the_source_does(folder):
     done = run(f"source:={folder}", "rate:=100")
     assert done.returncode == 0

@@ -25,6 +25,7 @@ from depthlab_ros.sources import (
     is_device,
     open_source,
 )
+from depthlab_ros.video_writer import VideoWriter
 
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 50_000_000
@@ -93,6 +94,27 @@ def test_video(tmp_path):
     assert frames[0].image.shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_video_of_a_variable_rate_keeps_its_times(tmp_path, name):
+    # As the demo writes its own video, and phones and screen recorders theirs.
+    times = [0.0, 0.1, 0.5, 2.0, 2.1]
+    with VideoWriter(tmp_path / name) as video:
+        for number, time in enumerate(times):
+            video.write(picture(number), time)
+    frames = list(open_source(str(tmp_path / name)).frames())
+    assert [brightness(frame.image) for frame in frames] == [0, 1, 2, 3, 4]
+    assert [frame.time for frame in frames] == pytest.approx(times, abs=1e-3)
+
+
+def test_video_without_times_comes_at_its_rate(tmp_path):
+    with VideoWriter(tmp_path / "clip.h264") as video:
+        for number in range(4):
+            video.write(picture(number), number)
+    source = open_source(str(tmp_path / "clip.h264"))
+    times = [frame.time for frame in source.frames()]
+    assert times == pytest.approx([number / source.rate for number in range(4)])
+
+
 def test_video_colours_are_rgb(tmp_path):
     path = tmp_path / "red.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (64, 48))
@@ -110,6 +132,7 @@ def test_folder_in_natural_order_and_of_any_size(tmp_path):
         cv2.imwrite(str(tmp_path / f"frame{number}.png"), picture(number))
     cv2.imwrite(str(tmp_path / "frame11.jpg"), np.full((30, 20, 3), 220, np.uint8))
     (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "._frame1.png").write_bytes(b"what macOS knows of frame1.png")
     source = open_source(str(tmp_path))
     assert (source.rate, source.frame_count) == (DEFAULT_RATE, 4)
     frames = list(source.frames())
@@ -163,6 +186,63 @@ def test_bag_topic(tmp_path):
     assert open_source(bag, bag_topic="/front/image_raw").frame_count == 5
     with pytest.raises(SourceError, match="image topic '/rear/image_raw', it has: /front/image"):
         open_source(bag, bag_topic="/rear/image_raw")
+
+
+def write_image_topics(folder: Path, encodings: dict[str, str]) -> str:
+    """Write a bag with one image of 2 x 2 pixels on each topic, in the encoding told."""
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    bytes_per_pixel = {"mono8": 1, "mono16": 2, "16UC1": 2, "32FC1": 4}
+    with Writer(folder, version=9) as writer:
+        for number, (topic, encoding) in enumerate(encodings.items()):
+            connection = writer.add_connection(topic, "sensor_msgs/msg/Image", typestore=typestore)
+            step = 2 * bytes_per_pixel[encoding]
+            msg = Image(height=2, width=2, encoding=encoding, step=step)
+            msg.data.frombytes(bytes([20 * number]) * (2 * step))
+            writer.write(connection, START_NS, serialize_message(msg))
+    return str(folder)
+
+
+@pytest.mark.parametrize("depth", ["16UC1", "32FC1"])
+def test_the_depth_of_a_depth_camera_is_not_taken_for_the_camera(tmp_path, depth):
+    topics = {"/aligned_depth_to_color/image_raw": depth, "/color/image_raw": "mono8"}
+    bag = write_image_topics(tmp_path / "bag", topics)
+    [frame] = open_source(bag).frames()
+    assert brightness(frame.image) == 1
+    # Whoever asks for it gets it, or is told why not.
+    asked = open_source(bag, bag_topic="/aligned_depth_to_color/image_raw")
+    if depth == "16UC1":
+        assert len(list(asked.frames())) == 1
+    else:
+        with pytest.raises(
+            SourceError, match="topic '/aligned_depth_to_color/image_raw': got enc"
+        ):
+            list(asked.frames())
+
+
+def test_truth_that_was_recorded_raw_is_not_taken_for_the_camera(tmp_path):
+    topics = {"/truth/depth": "32FC1", "/truth/panoptic": "mono16", "/image_raw": "mono8"}
+    [frame] = open_source(write_image_topics(tmp_path / "bag", topics)).frames()
+    assert brightness(frame.image) == 2
+
+
+def test_a_bag_with_depth_alone_plays_that(tmp_path):
+    topics = {"/a/image_raw": "16UC1", "/b/image_raw": "16UC1"}
+    assert open_source(write_image_topics(tmp_path / "bag", topics)).frame_count == 1
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+def test_the_rate_of_a_bag_that_other_topics_fill(tmp_path, storage):
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(tmp_path / "bag", version=9, storage_plugin=storage) as writer:
+        other = writer.add_connection("/chatter", "std_msgs/msg/Header", typestore=typestore)
+        images = writer.add_connection("/image", "sensor_msgs/msg/Image", typestore=typestore)
+        for number in range(20):
+            msg = image_to_msg(picture(1), Header())
+            writer.write(images, START_NS + number * PERIOD_NS, serialize_message(msg))
+        for second in range(60):
+            writer.write(other, START_NS + second * 10**9, serialize_message(Header()))
+    # And not 20 in 59 seconds, which would be how long a loop waits before it starts again.
+    assert open_source(str(tmp_path / "bag")).rate == pytest.approx(20.0)
 
 
 def test_maps_in_a_bag_are_not_taken_for_the_camera(tmp_path):
