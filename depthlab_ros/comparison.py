@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -163,6 +165,15 @@ class Accuracy:
         return {"frames": self.frames, **self._quality.result(), **self._depth.result()}
 
 
+def accuracy_to_json(result: dict[str, float]) -> str:
+    """Return the figures of ``Accuracy.result`` for a file, null where there is nothing to count.
+
+    That is so of things where neither truth nor prediction has any.
+    """
+    values = {name: None if math.isnan(v) else round(v, 4) for name, v in result.items()}
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
+
+
 def format_accuracy(result: dict[str, float], labels: LabelSet = CITYSCAPES) -> str:
     """Return the figures of ``Accuracy.result`` as a table of at most 80 columns."""
     lines = [
@@ -172,7 +183,7 @@ def format_accuracy(result: dict[str, float], labels: LabelSet = CITYSCAPES) -> 
     rows = [("all", "pq", "segment_depth"), ("things", "pq_things", ""), ("stuff", "pq_stuff", "")]
     rows += [(c.name, f"pq/{c.name}", f"segment_depth/{c.name}") for c in labels.categories]
     for name, quality, error in rows:
-        if quality in result:
+        if not math.isnan(result.get(quality, math.nan)):
             share = f"{100 * result[error]:.1f} %" if error in result else ""
             lines.append(f"  {name:<14}{100 * result[quality]:>7.1f}{share:>14}".rstrip())
     lines.append("depth error: median over found segments of |depth - truth| / truth")

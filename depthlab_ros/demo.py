@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,13 +12,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 
 from depthlab_ros.child_process import hold_large_images, keep_to_this_machine, run_child
-from depthlab_ros.comparison import Accuracy, Comparison, ComparisonError, format_accuracy
+from depthlab_ros.comparison import (
+    Accuracy,
+    Comparison,
+    ComparisonError,
+    accuracy_to_json,
+    format_accuracy,
+)
 from depthlab_ros.comparison_view import draw_comparison
+from depthlab_ros.one_line import one_line
+from depthlab_ros.parameter_declaration import ParameterError
+from depthlab_ros.player import PlayerParameters
 from depthlab_ros.progress import show_progress
 from depthlab_ros.recorder import Recorder
 from depthlab_ros.recording import Recording, Summary
@@ -59,6 +69,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=Path("out/demo"), help="folder for the results")
     add("--duration", type=float, default=30.0, help="seconds to play; 0 = the whole source")
     add("--rate", type=float, default=0.0, help="frames per second; 0 = the source's own")
+    parser.set_defaults(bag_topic="")
+    add(
+        "--bag-topic",
+        default=argparse.SUPPRESS,  # said in words
+        help="image topic of a bag (default: the first one that is not depth)",
+    )
     add("--horizontal-fov-deg", type=float, default=0.0, help="of the camera; 0 = unknown")
     add("--model", default="lite0", help="bundled model, or path of a checkpoint")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -72,18 +88,23 @@ def main(arguments: list[str] | None = None) -> int:
     hold_large_images()
     keep_decoders_quiet()
     try:
+        player_parameters = _player_parameters(options)
         seconds, has_truth = _look_at(options)
         with (
+            _end_of_terminal_interrupts(),
             _open_recording(options.out) as recording,
             tempfile.TemporaryFile(dir=options.out) as file,
         ):
             comparison = Comparison(file) if has_truth else None
             with _ros():
-                _run(options, recording, comparison, seconds)
+                _run(options, player_parameters, recording, comparison, seconds)
             accuracy = None if comparison is None else _measure(comparison, recording)
             summary = recording.write_overview()
-    except (ComparisonError, DemoError, SourceError) as error:
+    except (ComparisonError, DemoError, ParameterError, SourceError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # as of a disk that is full
+        print(f"error: cannot go on recording: {one_line(error)}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         print("interrupted", file=sys.stderr)
@@ -112,8 +133,27 @@ def format_summary(summary: Summary, folder: Path) -> str:
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
 
 
+def _player_parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of ``camera_player``.
+
+    Raises:
+        ParameterError: If one has a value that it cannot have, before anything is started.
+    """
+    parameters = {
+        "source": options.source,
+        "bag_topic": options.bag_topic,
+        "duration": options.duration,
+        "rate": options.rate,
+        "horizontal_fov_deg": options.horizontal_fov_deg,
+        "wait_for_subscribers": 2,  # the node and the recorder
+    }
+    PlayerParameters(**parameters)
+    return parameters
+
+
 def _run(
     options: argparse.Namespace,
+    player_parameters: dict[str, Any],
     recording: Recording,
     comparison: Comparison | None,
     seconds: float | None,
@@ -129,13 +169,6 @@ def _run(
         }
         with run_child("depthlab_ros.node", node_parameters) as node:
             _configure(recorder, node, options.model)
-            player_parameters = {
-                "source": options.source,
-                "duration": options.duration,
-                "rate": options.rate,
-                "horizontal_fov_deg": options.horizontal_fov_deg,
-                "wait_for_subscribers": 2,  # the node and the recorder
-            }
             with run_child("depthlab_ros.player", player_parameters) as player:
                 _activate(recorder, node, player)
                 _record(recorder, recording, node, player, seconds)
@@ -225,8 +258,7 @@ def _measure(comparison: Comparison, recording: Recording) -> dict[str, float] |
         accuracy.update(frame)
         recording.on_annotated(draw_comparison(frame), frame.stamp_ns)
     result = accuracy.result()
-    text = json.dumps({name: round(value, 4) for name, value in result.items()}, indent=2)
-    (recording.folder / "accuracy.json").write_text(text + "\n", encoding="utf-8")
+    (recording.folder / "accuracy.json").write_text(accuracy_to_json(result), encoding="utf-8")
     return result
 
 
@@ -246,11 +278,30 @@ def _look_at(options: argparse.Namespace) -> tuple[float | None, bool]:
     limit = options.duration or None
     if is_device(options.source):
         return limit, False
-    source = open_source(options.source)
+    source = open_source(options.source, bag_topic=options.bag_topic)
     if source.frame_count is None:
         return limit, source.has_truth
     length = source.frame_count / (options.rate or source.rate)
     return min(length, limit) if limit else length, source.has_truth
+
+
+@contextmanager
+def _end_of_terminal_interrupts() -> Iterator[None]:
+    """Take the end of the terminal for Ctrl-C, or the children, out of its reach, would stay."""
+
+    def interrupt(*_: object) -> None:
+        # The shell and the kernel may both send it, and once is enough.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:  # nohup ignores it
+        yield
+        return
+    signal.signal(signal.SIGHUP, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @contextmanager

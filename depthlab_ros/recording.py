@@ -143,7 +143,9 @@ class Recording:
         if self._first_drawn is not None:
             sheet = contact_sheet(self.folder / "annotated.mp4")
             bgr = cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(self.folder / "contact_sheet.png"), bgr)
+            # Not by imwrite, which only returns whether there was room for it.
+            _, png = cv2.imencode(".png", bgr)
+            (self.folder / "contact_sheet.png").write_bytes(png.tobytes())
         summary = self.summary()
         text = json.dumps(vars(summary), indent=2, allow_nan=False)
         (self.folder / "summary.json").write_text(text + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from depthlab_ros.comparison import (
     Accuracy,
     Comparison,
     ComparisonError,
+    accuracy_to_json,
     format_accuracy,
     panoptic_of,
 )
@@ -154,6 +156,21 @@ def test_table_fits_the_terminal():
     assert max(map(len, lines)) <= WIDTH
     assert lines[2].split() == ["all", "100.0", "0.0", "%"]
     assert [line.split()[0] for line in lines[5:-1]] == ["road", "car"]
+
+
+def test_an_empty_road_has_no_figures_of_things():
+    comparison = Comparison(io.BytesIO())
+    road = np.zeros((4, 6), np.uint16)
+    frame_of_maps(comparison, 1, ids=road + 1, true_panoptic=road)
+    result = measure(comparison)
+    table = format_accuracy(result)
+    assert [line.split()[0] for line in table.splitlines()[2:-1]] == ["all", "stuff", "road"]
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is no JSON")
+
+    figures = json.loads(accuracy_to_json(result), parse_constant=refuse)
+    assert (figures["pq"], figures["pq_things"]) == (1.0, None)
 
 
 def test_picture_shows_prediction_and_truth_side_by_side():

@@ -19,6 +19,8 @@ from depthlab_msgs.msg import Segment
 
 from depthlab_core import CITYSCAPES, build_network, save_checkpoint
 from depthlab_core.model_zoo import LITE0
+from depthlab_ros.child_process import PROFILE_VARIABLES
+from depthlab_ros.demo import main
 from depthlab_ros.sources import open_source
 from depthlab_ros.video_writer import read_frames
 
@@ -48,6 +50,21 @@ SLOW_PLAYER = """
 import sys, time
 if "depthlab_ros.player" in sys.orig_argv:
     time.sleep(16)
+"""
+
+
+# Files of the demo cannot grow any more once the video has begun, as on a disk that is full.
+FULL_DISK = """
+import os, resource, sys, threading, time
+
+def fill():
+    while not (os.path.exists(video) and os.path.getsize(video)):
+        time.sleep(0.01)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(video), resource.RLIM_INFINITY))
+
+if "depthlab_ros.demo" in sys.orig_argv:
+    video = os.path.join(sys.orig_argv[sys.orig_argv.index("--out") + 1], "annotated.mp4")
+    threading.Thread(target=fill, daemon=True).start()
 """
 
 
@@ -118,7 +135,9 @@ def test_demo_with_truth_measures_and_shows_both(tmp_path, checkpoint):
     }
 
 
-def test_demo_interrupted_leaves_nothing_behind(tmp_path, checkpoint, clip, until):
+# Ctrl-C, and the end of the terminal.
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_demo_interrupted_leaves_nothing_behind(tmp_path, checkpoint, clip, until, number):
     command = [sys.executable, "-m", "depthlab_ros.demo", "--source", str(clip), "--rate", "2"]
     command += ["--out", str(tmp_path), "--model", str(checkpoint), "--horizontal-fov-deg", "60"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -126,7 +145,7 @@ def test_demo_interrupted_leaves_nothing_behind(tmp_path, checkpoint, clip, unti
     until(lambda: (tmp_path / "annotated.mp4").exists())
     children = _children(process.pid)
     assert len(children) == 2
-    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+    os.killpg(process.pid, number)
     _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (130, "interrupted\n")
     assert not any(Path("/proc", child).exists() for child in children)
@@ -148,6 +167,34 @@ def test_demo_without_a_source_ends_at_once(tmp_path):
     done = demo("--source", "/no/such.mp4", "--out", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == "error: got '/no/such.mp4', which does not exist\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "parameter"),
+    [("--rate=-1", "rate"), ("--duration=nan", "duration"), ("--horizontal-fov-deg=180", "horiz")],
+)
+def test_demo_with_impossible_options_ends_at_once(
+    tmp_path, monkeypatch, capsys, option, parameter
+):
+    # What it sets for its children is set already, so that nothing of it stays in this process.
+    for name in (*PROFILE_VARIABLES, "OPENCV_LOG_LEVEL", "OPENCV_FFMPEG_LOGLEVEL"):
+        monkeypatch.setenv(name, os.environ.get(name, "0"))
+    assert main(["--source", "drive", "--out", str(tmp_path / "demo"), option]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: parameter '{parameter}")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "demo").exists()
+
+
+def test_demo_on_a_full_disk_ends_with_one_line(tmp_path, checkpoint, clip):
+    (tmp_path / "sitecustomize.py").write_text(FULL_DISK)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    arguments = ("--source", str(clip), "--out", str(tmp_path / "demo"))
+    arguments += ("--model", str(checkpoint), "--horizontal-fov-deg", "60")
+    done = demo(*arguments, environment={"PYTHONPATH": path})
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot go on recording: [Errno 27] File too large")
+    assert done.stderr.count("\n") == 1
 
 
 def test_demo_of_a_broken_video_ends_with_one_line(tmp_path):
