@@ -31,7 +31,7 @@ from training.class_bias import CLASS_BIAS
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES
-from training.datasets.sample import DatasetError, Sample, SampleDataset
+from training.datasets.sample import DatasetError, Sample, SampleDataset, require_comparable
 from training.metrics.semantic import SemanticIou
 
 STEPS = (1.0, 0.5)
@@ -88,13 +88,17 @@ def collect(checkpoint: Checkpoint, dataset: SampleDataset) -> tuple[Labelled, L
     """Run the network on a data set with classes; returns its even frames and its odd ones.
 
     Raises:
-        DatasetError: If the data set has no classes, or only one frame.
+        DatasetError: If the data set has only one frame, no classes or no labelled pixel in one of
+            the halves, or labels of another size or of other classes than the model's.
     """
     if len(dataset) < 2:
         raise DatasetError(f"calibration: got {len(dataset)} frames, expected 2 or more")
     frames = [
         _look_at(checkpoint, dataset[index]) for index in tqdm(range(len(dataset)), unit="frame")
     ]
+    for name, part in (("even", frames[::2]), ("odd", frames[1::2])):
+        if not any(len(frame.truth) for frame in part):
+            raise DatasetError(f"calibration: got no labelled pixel in the {name} frames")
     even, odd = (
         Labelled(
             logits=torch.cat([frame.logits for frame in part]),
@@ -110,6 +114,7 @@ def collect(checkpoint: Checkpoint, dataset: SampleDataset) -> tuple[Labelled, L
 @torch.inference_mode()
 def _look_at(checkpoint: Checkpoint, sample: Sample) -> Labelled:
     labels = checkpoint.labels
+    require_comparable(sample, labels)
     truth: npt.NDArray[np.integer]
     class_of: npt.NDArray[np.integer]
     if sample.semantic is not None:
@@ -140,12 +145,13 @@ def _mean_miou(data: Sequence[Labelled], bias: Tensor) -> float:
 
 
 def _dataset(text: str) -> SampleDataset:
-    """Open "KIND=FOLDER", its part "val"."""
+    """Open "KIND=FOLDER", its part "val", without depth, which tells nothing of classes."""
     kind, _, folder = text.partition("=")
     kinds = get_args(get_type_hints(DatasetConfig)["kind"])
     if kind not in kinds or not folder:
         raise ConfigError(f"--dataset: got {text!r}, expected KIND=FOLDER, KIND of {kinds}")
-    return build_dataset(kind, DatasetConfig(kind=kind, root=folder, split="val"))  # type: ignore[arg-type]
+    config = DatasetConfig(kind=kind, root=folder, split="val", depth=False)  # type: ignore[arg-type]
+    return build_dataset(kind, config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,8 +14,9 @@ from depthlab_core.checkpoint import load_checkpoint, save_checkpoint
 from depthlab_core.labels import CITYSCAPES
 from depthlab_core.model_zoo import MODELS
 from depthlab_core.network import build_network
-from training.calibrate import Labelled, calibrate, main
+from training.calibrate import Labelled, calibrate, collect, main
 from training.class_bias import CLASS_BIAS
+from training.datasets.sample import DatasetError
 
 CAR, PERSON = 13, 11
 
@@ -90,6 +93,31 @@ def test_the_command_changes_the_biases_alone(tmp_path, camvid_root, capsys):
     said = capsys.readouterr().out
     earlier, later = said.split("mIoU ")[1].split(" -> ")
     assert float(later) > float(earlier)
+
+
+def test_frames_that_cannot_be_compared_are_named(street_samples):
+    checkpoint, (one, two) = load_checkpoint("lite0"), street_samples[:2]
+    void = np.full_like(two.panoptic, -1)
+    with pytest.raises(DatasetError, match=f"^{one.name}: panoptic: got .* as its image has$"):
+        collect(checkpoint, [replace(one, panoptic=one.panoptic.T), two])
+    with pytest.raises(DatasetError, match=r"^calibration: got no labelled pixel in the odd f"):
+        collect(checkpoint, [one, replace(two, panoptic=void)])
+    other = replace(checkpoint, labels=replace(CITYSCAPES, name="indoor"))
+    with pytest.raises(DatasetError, match=f"^{one.name}: .* got 'indoor', expected 'cityscapes'"):
+        collect(other, [one, two])
+
+
+def test_depth_is_not_asked_for(tmp_path, cityscapes_root, capsys):
+    for folder in ("disparity", "camera"):
+        shutil.rmtree(cityscapes_root / folder)
+    shutil.copytree(cityscapes_root / "leftImg8bit/train", cityscapes_root / "leftImg8bit/val")
+    labels = cityscapes_root / "gtFine" / "cityscapes_panoptic_train"
+    shutil.copytree(labels, labels.with_name("cityscapes_panoptic_val"))
+    shutil.copy(labels.with_suffix(".json"), labels.with_name("cityscapes_panoptic_val.json"))
+    target = tmp_path / "calibrated.safetensors"
+    arguments = ["--checkpoint", "lite0", "--out", str(target)]
+    assert main([*arguments, "--dataset", f"cityscapes={cityscapes_root}"]) == 0
+    assert "odd frames: mIoU 0." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

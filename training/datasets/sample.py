@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from depthlab_core.labels import CITYSCAPES, LabelSet
+
 
 class DatasetError(Exception):
     """A dataset is missing, incomplete or malformed; the message names the file and a remedy."""
@@ -74,6 +76,24 @@ def require_usable(sample: Sample) -> None:
         raise DatasetError(
             f"{sample.name}: focal length: got {sample.focal_length}, expected a positive number "
             "of pixels"
+        )
+
+
+def require_comparable(sample: Sample, labels: LabelSet) -> None:
+    """See that a frame's labels are of its size and of a model's classes.
+
+    Args:
+        sample: The frame.
+        labels: Classes of the model.
+
+    Raises:
+        DatasetError: If they are not.
+    """
+    require_usable(sample)
+    if (sample.semantic is not None or sample.panoptic is not None) and labels != CITYSCAPES:
+        raise DatasetError(
+            f"{sample.name}: labels of the model: got {labels.name!r}, expected "
+            f"{CITYSCAPES.name!r}, which the truth has"
         )
 
 
