@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from depthlab_core.checkpoint import CheckpointError
-from depthlab_core.labels import CITYSCAPES, LabelSet
+from depthlab_core.labels import LabelSet
 from depthlab_core.metrics.depth import DepthErrors, SegmentDepthErrors
 from depthlab_core.metrics.panoptic import DepthAwarePanopticQuality, Matches, PanopticQuality
 from depthlab_core.prediction import Prediction
@@ -37,7 +37,7 @@ from training.arguments import (
 from training.config import ConfigError, DatasetConfig
 from training.datasets.build import build_dataset
 from training.datasets.camvid import CAMVID_OF_CATEGORY, CAMVID_OF_TARGET, CLASS_NAMES
-from training.datasets.sample import DatasetError, Sample, SampleDataset, require_usable
+from training.datasets.sample import DatasetError, Sample, SampleDataset, require_comparable
 from training.metrics.average_precision import AveragePrecision
 from training.metrics.semantic import SemanticIou
 from training.metrics.thing_height import ThingHeights
@@ -131,20 +131,6 @@ def _quality(matches: Matches) -> float | None:
     return sum(iou for _, _, iou in matches.matched) / size if size else None
 
 
-def _require_comparable(sample: Sample, labels: LabelSet) -> None:
-    """See that a frame's labels are of its size and of the model's classes.
-
-    Raises:
-        DatasetError: If they are not.
-    """
-    require_usable(sample)
-    if (sample.semantic is not None or sample.panoptic is not None) and labels != CITYSCAPES:
-        raise DatasetError(
-            f"{sample.name}: labels of the model: got {labels.name!r}, expected "
-            f"{CITYSCAPES.name!r}, which the truth has"
-        )
-
-
 def evaluate(
     model: DepthLab,
     dataset: SampleDataset,
@@ -180,7 +166,7 @@ def evaluate(
         sample = dataset[index]
         if not fnmatch(sample.name, names):
             continue
-        _require_comparable(sample, model.labels)
+        require_comparable(sample, model.labels)
         try:
             prediction = model.predict(sample.image, sample.focal_length, camera_height)
         except ValueError as error:
@@ -208,13 +194,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--split", default="val", help="part of it (default: %(default)s)")
     parser.add_argument(
+        "--without",
+        choices=("panoptic", "depth"),
+        action="append",
+        default=[],
+        help="kind of labels to do without, such as one whose files are missing (default: none)",
+    )
+    parser.add_argument(
         "--limit", type=positive_int, help="at most this many frames, evenly spread (default: all)"
     )
     parser.add_argument(
         "--names",
         default="*",
         metavar="PATTERN",
-        help="only frames with such a name, such as 'b*' (default: all)",
+        help="of these, only frames with such a name, such as 'b*' (default: all)",
     )
     parser.add_argument(
         "--frames",
@@ -265,6 +258,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kind=options.dataset,
             root=options.root,
             split=options.split,
+            panoptic="panoptic" not in options.without,
+            depth="depth" not in options.without,
             frames=options.frames,
             size=options.size[::-1],
             seed=options.seed,
@@ -288,7 +283,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if not frames:
-        print(f"error: --names {options.names}: no frame has such a name", file=sys.stderr)
+        is_part = options.limit is not None and options.limit < len(dataset)
+        of = f" of the {options.limit} that --limit leaves" if is_part else ""
+        message = f"--names {options.names}: no frame{of} has such a name"
+        print(f"error: {message}", file=sys.stderr)
         return 1
     print(as_text(results))
     if options.json is not None:

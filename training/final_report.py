@@ -6,13 +6,14 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from depthlab_core.predictor import DepthLab
 from training.board import Board, current_model
 from training.config import DatasetConfig
 from training.datasets.build import WITHOUT_PARTS, build_dataset
-from training.datasets.sample import DatasetError
+from training.datasets.sample import DatasetError, SampleDataset
 from training.evaluate import evaluate
-from training.report import write_report
-from training.results_table import as_text, write_json
+from training.report import FrameFigures, write_report
+from training.results_table import Results, as_text, write_json
 from training.trainer import Trainer
 
 FOLDER = "report"
@@ -34,8 +35,7 @@ def report_run(trainer: Trainer, board: Board) -> None:
         if config.weight == 0 and not config.validate:
             continue
         try:
-            dataset = build_dataset(name, _whole(config, split))
-            results, frames = evaluate(model, dataset, limit=limit)
+            dataset, results, frames = _evaluate(model, name, config, split, limit)
         except DatasetError as error:
             logger.warning("no report on %s: %s", name, error)
             continue
@@ -46,6 +46,28 @@ def report_run(trainer: Trainer, board: Board) -> None:
         overall = {key: value for key, value in results.items() if "/" not in key}
         board.scalars({f"{split}_{name}/{key}": value for key, value in overall.items()})
         logger.info("%s: %s\n%s", title, page, as_text(results))
+
+
+def _evaluate(
+    model: DepthLab, name: str, config: DatasetConfig, split: str, limit: int
+) -> tuple[SampleDataset, Results, list[FrameFigures]]:
+    """Evaluate on all labels that there are.
+
+    Raises:
+        DatasetError: If files are missing or damaged, other than those of kinds of labels that the
+            run does without.
+    """
+    whole = _whole(config, split)
+    used = replace(whole, panoptic=config.panoptic, depth=config.depth)
+    try:
+        dataset = build_dataset(name, whole)
+        return dataset, *evaluate(model, dataset, limit=limit)
+    except DatasetError:
+        if used == whole:
+            raise
+        # Kinds of labels are switched off where nobody has their files, too.
+        dataset = build_dataset(name, used)
+        return dataset, *evaluate(model, dataset, limit=limit)
 
 
 def _whole(config: DatasetConfig, split: str) -> DatasetConfig:

@@ -216,6 +216,12 @@ def test_lidar_frames(tmp_path):
     assert sample.has_sparse_depth
 
 
+def test_lidar_without_frames_is_named(tmp_path):
+    (tmp_path / "index.json").write_text("[]")
+    with pytest.raises(DatasetError, match=r"index\.json lists no frame\. Expected a folder"):
+        LidarFrames(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 half of one"])
 def test_damaged_lidar_depth_is_named(tmp_path, content):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 6, 3), np.uint8))

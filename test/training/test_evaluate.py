@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -144,6 +145,25 @@ def test_names_that_no_frame_has_are_one_line(checkpoint, capsys):
     arguments = ["--checkpoint", str(checkpoint), *streets(1), "--device", "cpu"]
     assert main([*arguments, "--names", "night*"]) == 1
     assert capsys.readouterr().err.endswith("error: --names night*: no frame has such a name\n")
+    arguments = ["--checkpoint", str(checkpoint), *streets(3), "--device", "cpu"]
+    assert main([*arguments, "--names", "*2", "--limit", "1"]) == 1
+    expected = "error: --names *2: no frame of the 1 that --limit leaves has such a name\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+@pytest.mark.parametrize(("kind", "left"), [("depth", "miou"), ("panoptic", "abs_rel")])
+def test_kinds_of_labels_without_files_can_be_left_out(
+    checkpoint, cityscapes_root, tmp_path, capsys, kind, left
+):
+    for folder in {"depth": ("disparity", "camera"), "panoptic": ("gtFine",)}[kind]:
+        shutil.rmtree(cityscapes_root / folder)
+    target = tmp_path / "figures.json"
+    arguments = ["--checkpoint", str(checkpoint), "--device", "cpu", "--json", str(target)]
+    arguments += ["--dataset", "cityscapes", "--root", str(cityscapes_root), "--split", "train"]
+    assert main(arguments) == 1
+    assert "does not exist" in capsys.readouterr().err
+    assert main([*arguments, "--without", kind]) == 0
+    assert {"miou", "abs_rel"} & json.loads(target.read_text()).keys() == {left}
 
 
 def test_coarse_labels_give_the_coarse_classes(checkpoint, camvid_root, capsys):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -57,6 +58,20 @@ def test_the_report_may_be_about_what_was_learned(tmp_path, cityscapes_root, cap
     train(config_from_dict(raw), CPU)
     assert "after 1 steps on town train" in caplog.text
     assert (tmp_path / "out" / "report" / "town" / "figures.json").exists()
+
+
+def test_the_report_does_without_labels_that_have_no_files(
+    tmp_path, cityscapes_root, small_config
+):
+    for folder in ("disparity", "camera"):
+        shutil.rmtree(cityscapes_root / folder)
+    raw = small_config(tmp_path / "out", iterations=1, report_frames=2, report_split="train")
+    town = {"kind": "cityscapes", "root": str(cityscapes_root), "depth": False}
+    raw["datasets"] = {"town": town}
+    train(config_from_dict(raw), CPU)
+    figures = json.loads((tmp_path / "out" / "report" / "town" / "figures.json").read_text())
+    assert figures["pq"] >= 0
+    assert "abs_rel" not in figures
 
 
 def test_an_interrupted_report_is_made_by_the_same_command(

@@ -25,6 +25,9 @@ class LidarFrames:
 
     Args:
         root: The folder.
+
+    Raises:
+        DatasetError: If its index is missing or damaged, or lists no frame.
     """
 
     def __init__(self, root: Path) -> None:
@@ -37,6 +40,8 @@ class LidarFrames:
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{_NAME}: {path} is damaged ({error!r}). {_REMEDY}") from error
+        if not self._frames:
+            raise DatasetError(f"{_NAME}: {path} lists no frame. {_REMEDY}")
 
     def __len__(self) -> int:
         """Return the number of frames."""
