@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     hold_large_images()
     keep_decoders_quiet()
     try:
-        player_parameters = _player_parameters(options)
+        player_parameters = parameters_of_player(options)
         seconds, has_truth = _look_at(options)
         with (
             _end_of_terminal_interrupts(),
@@ -133,7 +133,7 @@ def format_summary(summary: Summary, folder: Path) -> str:
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
 
 
-def _player_parameters(options: argparse.Namespace) -> dict[str, Any]:
+def parameters_of_player(options: argparse.Namespace) -> dict[str, Any]:
     """Return the parameters of ``camera_player``.
 
     Raises:

@@ -20,7 +20,7 @@ from depthlab_msgs.msg import Segment
 from depthlab_core import CITYSCAPES, build_network, save_checkpoint
 from depthlab_core.model_zoo import LITE0
 from depthlab_ros.child_process import PROFILE_VARIABLES
-from depthlab_ros.demo import main
+from depthlab_ros.demo import main, parameters_of_player, parse_arguments
 from depthlab_ros.sources import open_source
 from depthlab_ros.video_writer import read_frames
 
@@ -176,14 +176,40 @@ def test_demo_without_a_source_ends_at_once(tmp_path):
 def test_demo_with_impossible_options_ends_at_once(
     tmp_path, monkeypatch, capsys, option, parameter
 ):
-    # What it sets for its children is set already, so that nothing of it stays in this process.
-    for name in (*PROFILE_VARIABLES, "OPENCV_LOG_LEVEL", "OPENCV_FFMPEG_LOGLEVEL"):
-        monkeypatch.setenv(name, os.environ.get(name, "0"))
+    _keep_environment(monkeypatch)
     assert main(["--source", "drive", "--out", str(tmp_path / "demo"), option]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"error: parameter '{parameter}")
     assert said.count("\n") == 1
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_player_gets_what_the_demo_is_told():
+    arguments = ["--source", "clip.mp4", "--bag-topic", "/front/image_raw", "--rate", "7"]
+    arguments += ["--duration", "3", "--horizontal-fov-deg", "75"]
+    assert parameters_of_player(parse_arguments(arguments)) == {
+        "source": "clip.mp4",
+        "bag_topic": "/front/image_raw",
+        "rate": 7.0,
+        "duration": 3.0,
+        "horizontal_fov_deg": 75.0,
+        "wait_for_subscribers": 2,
+    }
+
+
+def test_demo_of_a_topic_that_the_bag_lacks_ends_with_one_line(tmp_path, capsys, monkeypatch):
+    _keep_environment(monkeypatch)
+    arguments = ["--source", "drive", "--out", str(tmp_path / "demo"), "--bag-topic", "/rear"]
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "image topic '/rear'" in said
+    assert said.count("\n") == 1
+
+
+def _keep_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what the demo sets for its children, so that nothing of it stays in this process."""
+    for name in (*PROFILE_VARIABLES, "OPENCV_LOG_LEVEL", "OPENCV_FFMPEG_LOGLEVEL"):
+        monkeypatch.setenv(name, os.environ.get(name, "0"))
 
 
 def test_demo_on_a_full_disk_ends_with_one_line(tmp_path, checkpoint, clip):
