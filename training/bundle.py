@@ -64,11 +64,13 @@ def bundle(
     if trained != model.network:
         raise RunStateError(f"{path}: trained another network than {name}'s")
     weights = state["network"] if state["ema"] is None else state["ema"]
+    mixed_in = None
     if earlier is not None:
         other = load_checkpoint(earlier[0])
         if other.config.network != model.network:
             raise RunStateError(f"{earlier[0]}: got another network than {name}'s")
         weights = _mean(weights, other.network.state_dict(), earlier[1])
+        mixed_in = {"share": earlier[1], "provenance": other.provenance}
     if undo_weights:
         change = undo_loss_weights(state["config"]["targets"], undo_weights)
         weights = {**weights, CLASS_BIAS: weights[CLASS_BIAS] + change}
@@ -85,6 +87,7 @@ def bundle(
         "commit": _commit(),
         "torch": torch.__version__,
         "undone_loss_weights": undo_weights,
+        "earlier": mixed_in,
         "note": note,
     }
     save_checkpoint(

@@ -42,6 +42,7 @@ def test_the_averaged_weights_are_taken(run, tmp_path):
         torch.testing.assert_close(value, weights[key], rtol=1e-3, atol=1e-3)
     known = checkpoint.provenance
     assert (known["steps"], known["datasets"], known["note"]) == (7, ["streets"], "a note")
+    assert known["earlier"] is None
     assert checkpoint.config.input == MODELS["lite0"].input
 
 
@@ -49,11 +50,12 @@ def test_earlier_weights_have_their_share(run, tmp_path):
     folder, weights = run
     earlier = tmp_path / "earlier.safetensors"
     others = {key: value - 4 for key, value in weights.items()}
-    save_checkpoint(earlier, others, MODELS["lite0"], CITYSCAPES, {})
+    save_checkpoint(earlier, others, MODELS["lite0"], CITYSCAPES, {"commit": "abc"})
     arguments = ["--run", str(folder), "--name", "lite0", "--out", str(tmp_path / "out")]
     assert main([*arguments, "--earlier", str(earlier), "--share", "0.25"]) == 0
-    mixed = load_checkpoint(tmp_path / "out" / "lite0.safetensors").network.state_dict()
-    for key, value in mixed.items():
+    mixed = load_checkpoint(tmp_path / "out" / "lite0.safetensors")
+    assert mixed.provenance["earlier"] == {"share": 0.25, "provenance": {"commit": "abc"}}
+    for key, value in mixed.network.state_dict().items():
         expected = weights[key] - 1 if value.is_floating_point() else weights[key]
         torch.testing.assert_close(value, expected, rtol=1e-3, atol=2e-3)
 
