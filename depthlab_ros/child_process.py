@@ -47,6 +47,25 @@ def run_child(
             process.wait()
 
 
+@contextmanager
+def end_of_terminal_interrupts() -> Iterator[None]:
+    """Take the end of the terminal for Ctrl-C: children, out of its reach, would stay."""
+
+    def interrupt(*_: object) -> None:
+        # The shell and the kernel may both send it, and once is enough.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:  # nohup ignores it
+        yield
+        return
+    signal.signal(signal.SIGHUP, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def keep_to_this_machine() -> None:
     """Stay here, out of a robot's way, unless the user has chosen a domain; children follow."""
     if "ROS_DOMAIN_ID" not in os.environ:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,12 @@ from typing import Any
 import rclpy
 from rclpy.executors import ExternalShutdownException
 
-from depthlab_ros.child_process import hold_large_images, keep_to_this_machine, run_child
+from depthlab_ros.child_process import (
+    end_of_terminal_interrupts,
+    hold_large_images,
+    keep_to_this_machine,
+    run_child,
+)
 from depthlab_ros.comparison import (
     Accuracy,
     Comparison,
@@ -91,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
         player_parameters = parameters_of_player(options)
         seconds, has_truth = _look_at(options)
         with (
-            _end_of_terminal_interrupts(),
+            end_of_terminal_interrupts(),
             _open_recording(options.out) as recording,
             tempfile.TemporaryFile(dir=options.out) as file,
         ):
@@ -283,25 +287,6 @@ def _look_at(options: argparse.Namespace) -> tuple[float | None, bool]:
         return limit, source.has_truth
     length = source.frame_count / (options.rate or source.rate)
     return min(length, limit) if limit else length, source.has_truth
-
-
-@contextmanager
-def _end_of_terminal_interrupts() -> Iterator[None]:
-    """Take the end of the terminal for Ctrl-C, or the children, out of its reach, would stay."""
-
-    def interrupt(*_: object) -> None:
-        # The shell and the kernel may both send it, and once is enough.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:  # nohup ignores it
-        yield
-        return
-    signal.signal(signal.SIGHUP, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @contextmanager
