@@ -76,9 +76,9 @@ def leafy_tree(rng: np.random.Generator) -> Mesh:
     trunk = height * rng.uniform(0.16, 0.38)
     radius = height * rng.uniform(0.2, 0.42)
     parts = _trunk(rng, trunk + height * 0.25, 0.014 * height + 0.05)
-    # The leaf texture is leaf-coloured where it is clear, too: without cutting it fills the core.
     layer = int(rng.choice(textures.LEAVES))
     leaf = Surface(_VEGETATION, layer=layer, material=Material.FOLIAGE)
+    # The leaf texture is leaf-coloured where it is clear, too: without cutting it fills the core.
     core = Surface(_VEGETATION, layer=layer, color=(150, 150, 150))
     crown = _Crown((height, trunk, radius), leaf, core, cored=0.7, lowest=0.18)
     parts += _lobes(rng, crown, int(rng.integers(8, 19)), int(rng.integers(14, 24)))
