@@ -141,7 +141,12 @@ def test_demo_interrupted_leaves_nothing_behind(tmp_path, checkpoint, clip, unti
     command = [sys.executable, "-m", "depthlab_ros.demo", "--source", str(clip), "--rate", "2"]
     command += ["--out", str(tmp_path), "--model", str(checkpoint), "--horizontal-fov-deg", "60"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)
+    # Tests may run under nohup, whose children would be deaf to the end of the terminal.
+    hear = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)
+    finally:
+        signal.signal(signal.SIGHUP, hear)
     until(lambda: (tmp_path / "annotated.mp4").exists())
     children = _children(process.pid)
     assert len(children) == 2
