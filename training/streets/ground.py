@@ -40,7 +40,7 @@ class Mouth:
 
 
 def look(rng: np.random.Generator, *, urban: bool) -> GroundLook:
-    """Return the surfaces of a town; in an urban one even the yards mostly are paved."""
+    """Return the surfaces of a town; in an urban one the yards mostly are paved, elsewhere some."""
     terrain, walk = SemanticClass.TERRAIN, SemanticClass.SIDEWALK
     ground = Material.GROUND
     shade = int(rng.integers(150, 256))
@@ -54,7 +54,7 @@ def look(rng: np.random.Generator, *, urban: bool) -> GroundLook:
     tone = int(rng.integers(150, 245))
     plaza = Surface(walk, int(rng.choice(textures.PAVING + textures.ASPHALT)), ground)
     field = Surface(terrain, int(rng.choice(textures.GRASS + textures.DIRT)), ground)
-    if urban and rng.random() < 0.75:
+    if rng.random() < (0.75 if urban else 0.2):
         field = plaza
     return GroundLook(
         road=Surface(SemanticClass.ROAD, layer, ground, color=(shade, shade, shade)),

@@ -16,6 +16,8 @@ Designs = Mapping[str, Sequence[tuple[str, Mesh]]]
 # How often a side of a road runs along a wood.
 _SHARE = {"suburb": 0.75, "highway": 0.5, "residential": 0.35, "retail": 0.3}
 _DOTTED = 0.5
+# How often another wood closes the view below the crowns of the first.
+_LAYERED = 0.6
 _BEYOND = 70.0
 
 
@@ -26,11 +28,11 @@ def plant_woods(
     designs: Designs,
     rng: np.random.Generator,
 ) -> None:
-    """Plant woods along both sides of a road, in stretches, 5 to 60 m from its front.
+    """Plant woods along both sides of a road, in stretches, 8 to 60 m from its front.
 
     Some are rows of trees with sky between the trunks, some are closed: taller, denser and full of
-    undergrowth, and some are groves of old trees whose crowns meet. Single large trees may stand
-    before them.
+    undergrowth, and some are groves of old trees whose crowns meet. Another wood may stand behind,
+    single large trees before them.
 
     Args:
         site: Where to.
@@ -46,12 +48,16 @@ def plant_woods(
         wood = (_open, _closed, _grove)[int(rng.integers(3))](rng)
         edge = near + rng.uniform(*wood.edge)
         dotted = rng.random() < _DOTTED
+        behind = _closed(rng) if rng.random() < _LAYERED else None
+        gap = wood.row_spacing * wood.rows + rng.uniform(15, 45)
         s = -_BEYOND
         while s < road.line.length + _BEYOND:
             end = s + rng.uniform(30, 160)
             planter.wood(wood, (s, end), edge)
-            if dotted and edge > near + 10:
-                planter.dots((s, end), (near + 3, edge - 5))
+            if behind is not None:
+                planter.wood(behind, (s, end), edge + gap)
+            if dotted and edge > near + 15:
+                planter.dots((s, end), (near + 10, edge - 3))
             edge = max(near + wood.edge[0], edge + rng.normal(0, 8))
             s = end + (rng.uniform(5, 50) if rng.random() < 0.6 else 0.0)
 
@@ -91,7 +97,7 @@ def _closed(rng: np.random.Generator) -> _Wood:
 def _grove(rng: np.random.Generator) -> _Wood:
     rows = int(rng.integers(1, 4))
     shrubs = float(rng.uniform(3, 12)) if rng.random() < 0.4 else None
-    return _Wood("old_tree", rng.uniform(5, 12), rows, 8.0, (0.75, 1.2), shrubs, (5, 45))
+    return _Wood("old_tree", rng.uniform(5, 12), rows, 8.0, (0.75, 1.2), shrubs, (15, 60))
 
 
 @dataclass(frozen=True, slots=True)
