@@ -87,8 +87,12 @@ class ImagePool(nn.Module):
             return x.mean(dim=(2, 3), keepdim=True)
         # Plain numbers, and both strides: OpenVINO converts no other trace.
         height, width = (int(side) for side in x.shape[-2:])
-        window = (min(self.window[0], height), min(self.window[1], width))
-        return F.avg_pool2d(x, window, stride=(1, 1))
+        return F.avg_pool2d(x, limit_window(self.window, height, width), stride=(1, 1))
+
+
+def limit_window(window: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    """Return what an ``ImagePool`` with ``window`` averages over in ``height`` by ``width``."""
+    return (min(window[0], height), min(window[1], width))
 
 
 class ASPP(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable, Hashable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -15,10 +16,13 @@ from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor
 
 from depthlab_core.fold import fold_batch_norms
+from depthlab_core.layers import ImagePool, limit_window
 from depthlab_core.network import ModelOutput, PanopticDepthLab
 
 _SHAPES_AT_ONCE = 8
 """Compiled shapes that are kept: cameras seldom change their size, and batches have few."""
+_OUTPUT_STRIDE = 16
+"""Of the encoders."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,9 +50,8 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        make = partial(
-            _compile, openvino.Core(), fold_batch_norms(network), options, self.description
-        )
+        models = _Models(fold_batch_norms(network))
+        make = partial(_compile, openvino.Core(), models, options, self.description)
         self._request = lru_cache(_SHAPES_AT_ONCE)(make)
 
     def prepare(self, height: int, width: int) -> None:
@@ -65,9 +68,40 @@ class OpenVinoEngine:
         return ModelOutput(*(torch.from_numpy(part) for part in results.values()))
 
 
+class _Models:
+    """A network as OpenVINO's models, each converted from one trace for all sizes that it fits.
+
+    A trace takes longer than what is compiled from it, and PyTorch keeps megabytes of it for good.
+    """
+
+    def __init__(self, network: PanopticDepthLab) -> None:
+        self._network = network
+        self._by_constants: dict[Hashable, openvino.Model] = {}
+
+    def __call__(self, shape: tuple[int, int, int, int]) -> openvino.Model:
+        constants = _constants(self._network, *shape[2:])
+        if constants not in self._by_constants:
+            self._by_constants[constants] = _convert(self._network, shape)
+        model = self._by_constants[constants].clone()
+        model.reshape(list(shape))
+        return model
+
+
+def _constants(network: PanopticDepthLab, height: int, width: int) -> Hashable:
+    """Return all that a trace holds as numbers and that depends on the input's size."""
+    features = -(-height // _OUTPUT_STRIDE), -(-width // _OUTPUT_STRIDE)
+    windows = tuple(
+        limit_window(module.window, *features)
+        for module in network.modules()
+        if isinstance(module, ImagePool) and module.window is not None
+    )
+    # What is left over where the encoder halves decides how timm's convolutions pad.
+    return (height % _OUTPUT_STRIDE, width % _OUTPUT_STRIDE, windows)
+
+
 def _compile(
     core: openvino.Core,
-    network: PanopticDepthLab,
+    models: Callable[[tuple[int, int, int, int]], openvino.Model],
     options: dict[str, Any],
     description: str,
     shape: tuple[int, int, int, int],
@@ -75,7 +109,7 @@ def _compile(
     batch, _, height, width = shape
     count = "" if batch == 1 else f"{batch} of "
     _log.info("%s: compiling for %s%dx%d", description, count, width, height)
-    return core.compile_model(_convert(network, shape), "CPU", options).create_infer_request()
+    return core.compile_model(models(shape), "CPU", options).create_infer_request()
 
 
 def _convert(network: PanopticDepthLab, shape: tuple[int, int, int, int]) -> openvino.Model:
@@ -83,13 +117,11 @@ def _convert(network: PanopticDepthLab, shape: tuple[int, int, int, int]) -> ope
     # twice more and reports usage to its makers.
     images = torch.zeros(shape)
     with warnings.catch_warnings(), torch.no_grad():
-        # Shapes become constants, as they shall: there is one model for each.
+        # Some numbers become constants: those of _constants, which it answers for.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(network, images, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
         # The front end does not keep the decoder alive, nor the manager the front end.
         decoder = TorchScriptPythonDecoder(traced)
         manager = FrontEndManager()
         front_end = manager.load_by_framework("pytorch")
-        model = front_end.convert(front_end.load(decoder))
-    model.reshape(list(shape))
-    return model
+        return front_end.convert(front_end.load(decoder))

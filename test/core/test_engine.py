@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every backend computes the same network, and a choice is always made."""
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Callable
@@ -15,20 +16,22 @@ from torch import nn
 from depthlab_core import (
     DepthLab,
     ModelOutput,
+    NetworkConfig,
     PanopticDepthLab,
     build_network,
 )
 from depthlab_core.engine import choose_engine, multiplies_bfloat16
 from depthlab_core.fold import fold_batch_norms
+from depthlab_core.model_zoo import LITE0
 from depthlab_core.torch_engine import TorchEngine
 
 CPU = torch.device("cpu")
 
 
-def network_of(name: str) -> PanopticDepthLab:
+def network_of(config: NetworkConfig | str) -> PanopticDepthLab:
     """A network whose outputs are of the size that trained ones have."""
     torch.manual_seed(0)
-    network = build_network(name).eval()
+    network = build_network(config).eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.1)
@@ -140,6 +143,27 @@ def test_openvino_forgets_the_shape_that_was_not_used_for_longest(
     compiled = [message.rpartition(" ")[2] for message in caplog.messages]
     # The first was used again before the ninth came, so the second made room.
     assert compiled == [f"{w}x32" for w in (64, 96, 128, 160, 192, 224, 256, 288, 64)]
+
+
+@pytest.mark.parametrize(("window", "traces"), [(None, 2), ((3, 4), 3)])
+def test_openvino_traces_once_for_all_sizes_that_a_trace_fits(
+    monkeypatch: pytest.MonkeyPatch, window: tuple[int, int] | None, traces: int
+) -> None:
+    # PyTorch gives no memory of a trace back: pictures of many sizes would fill it.
+    module = pytest.importorskip("depthlab_core.openvino_engine", reason="openvino is missing")
+    traced, convert = [], module._convert
+    monkeypatch.setattr(
+        module, "_convert", lambda *args: (traced.append(args[1]), convert(*args))[1]
+    )
+    network = network_of(dataclasses.replace(LITE0.network, aspp_pool_window=window))
+    engine = choose_engine(network, CPU, (64, 48), backend="openvino", precision="fp32")
+    assert engine.description.startswith("openvino")
+    # Only the first is narrower than the window, and only the last is padded otherwise by timm.
+    for count, size in ((1, (64, 48)), (1, (48, 96)), (2, (96, 80)), (1, (71, 75))):
+        x = torch.randn(count, 3, *size)
+        with torch.inference_mode():
+            assert_close(engine(x), network(x), 1e-4)
+    assert len(traced) == traces
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino", "onnxruntime"])
