@@ -130,7 +130,7 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
 
     Raises:
         CheckpointError: If the file is missing, damaged, of another format, or if its tensors do
-            not fit the network that its configuration describes.
+            not fit the network that its configuration describes or are not finite.
     """
     path = find_checkpoint(name_or_path)
     try:
@@ -148,27 +148,31 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
         config = ModelConfig.from_dict(json.loads(metadata["model"]))
         labels = LabelSet.from_dict(json.loads(metadata["labels"]))
         provenance = dict(json.loads(metadata["provenance"]))
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: damaged metadata: {error}") from error
     if len(labels) != config.network.num_classes:
         raise CheckpointError(
             f"{path}: got {len(labels)} labels for {config.network.num_classes} classes"
         )
-    network = build_network(config.network)
+    try:
+        # Without memory: the configuration may ask for more of it than there is.
+        with torch.device("meta"):
+            network = build_network(config.network)
+    except (RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{path}: got sizes that no network can have") from error
     _load_state(network, state, path)
     return Checkpoint(network.eval(), config, labels, provenance)
 
 
 def _load_state(network: PanopticDepthLab, state: dict[str, Tensor], path: Path) -> None:
     expected = network.state_dict()
+    common = expected.keys() & state.keys()
     problems = []
     for title, keys in (
         ("missing", expected.keys() - state.keys()),
         ("unexpected", state.keys() - expected.keys()),
-        (
-            "wrong shape",
-            {k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape},
-        ),
+        ("wrong shape", {k for k in common if expected[k].shape != state[k].shape}),
+        ("not finite", {k for k in common if not state[k].isfinite().all()}),
     ):
         if keys:
             some = ", ".join(sorted(keys)[:_NAMED_AT_MOST])
@@ -176,5 +180,6 @@ def _load_state(network: PanopticDepthLab, state: dict[str, Tensor], path: Path)
             problems.append(f"{title}: {some}" + (f" and {more} more" if more > 0 else ""))
     if problems:
         raise CheckpointError(f"{path}: tensors do not fit the network; {'; '.join(problems)}")
-    floats = {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state.items()}
-    network.load_state_dict(floats)
+    # Copies, because what safetensors gives lies in the file, which may be written to.
+    own = {k: state[k].to(v.dtype, copy=True) for k, v in expected.items()}
+    network.load_state_dict(own, assign=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -23,8 +24,8 @@ def require_positive(name: str, got: Any, unit: str) -> None:
     """Raise ``ValueError`` in the project's form unless ``got`` is a finite number above 0."""
     expected = f"a positive number of {unit}"
     try:
-        is_positive = bool(0 < got < math.inf)
-    except (TypeError, ValueError):
+        is_positive = bool(0 < got < math.inf) and math.isfinite(got)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         # Text, or a whole camera matrix, which would be more than one line.
         raise ValueError(f"{name}: got {type(got).__name__}, expected {expected}") from None
     require(is_positive, name, got, expected)
@@ -88,8 +89,9 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         return dataclass_from_dict(typing.cast("type[Any]", hint), value, path)
     if hint is float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        # NaN would pass most checks of ranges, which compare.
-        require(is_number and math.isfinite(value), path, value, "a finite number")
+        # NaN would pass most checks of ranges, which compare; and a whole number may be too large.
+        is_finite = is_number and abs(value) <= sys.float_info.max
+        require(is_finite, path, value, "a finite number")
         return float(value)
     is_expected = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
     require(is_expected, path, value, f"a value of type {hint.__name__}")

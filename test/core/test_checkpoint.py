@@ -2,6 +2,8 @@
 """Checkpoints: round trip, and one clear error for everything that is not one."""
 
 import dataclasses
+import json
+import math
 import re
 from pathlib import Path
 
@@ -109,6 +111,71 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
     assert "missing: depth_head.predictor.bias" in text
     assert "unexpected: extra.weight" in text
     assert "wrong shape: sem_seg_head.predictor.bias" in text
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_named(tmp_path: Path, value: float) -> None:
+    state = build_network("lite0").state_dict()
+    state["depth_head.predictor.bias"][0] = value
+    save(tmp_path / "bad.safetensors", state, LITE0, CITYSCAPES, {})
+    with pytest.raises(
+        CheckpointError, match=r"network; not finite: depth_head\.predictor\.bias$"
+    ):
+        load_checkpoint(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            '"min_depth": 0.1',
+            f'"min_depth": 1{"0" * 400}',
+            r"damaged metadata: model\.network\.depth",
+        ),
+        ('"min_depth": 0.1', f'"min_depth": {"[" * 10**5}', r"damaged metadata: "),
+        # Some terabytes, and more than can be counted.
+        (
+            '"head_channels": 128',
+            f'"head_channels": {10**7}',
+            r"wrong shape: sem_seg_head\.head\.",
+        ),
+        (
+            '"head_channels": 128',
+            f'"head_channels": {10**17}',
+            r"got sizes that no network can have",
+        ),
+        (
+            '"head_channels": 128',
+            f'"head_channels": {10**30}',
+            r"got sizes that no network can have",
+        ),
+    ],
+)
+def test_numbers_that_are_too_large(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "large.safetensors"
+    save_file(
+        build_network("lite0").state_dict(),
+        path,
+        {
+            "format": "depthlab-1",
+            "model": json.dumps(LITE0.to_dict()).replace(old, new, 1),
+            "labels": json.dumps(CITYSCAPES.to_dict()),
+            "provenance": "{}",
+        },
+    )
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_are_no_part_of_the_file(tmp_path: Path, lite0_checkpoint: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(lite0_checkpoint.read_bytes())
+    state = load_checkpoint(path).network.state_dict()
+    # In place, as cp does, and unlike save_checkpoint.
+    path.write_bytes(bytes(path.stat().st_size))
+    expected = load_checkpoint(lite0_checkpoint).network.state_dict()
+    assert all(torch.equal(state[key], expected[key]) for key in expected)
 
 
 def test_labels_must_fit_the_network(tmp_path: Path) -> None:

@@ -77,7 +77,11 @@ def test_without_a_focal_length_a_field_of_view_is_assumed(lite0: DepthLab) -> N
     np.testing.assert_array_equal(prediction.depth, given.depth)
 
 
-@pytest.mark.parametrize("number", [0.0, -5.0, math.nan, math.inf, "1200", [1200.0], np.eye(3)])
+@pytest.mark.parametrize(
+    "number",
+    [0.0, -5.0, math.nan, math.inf, "1200", [1200.0], np.eye(3), torch.eye(3)]
+    + [pytest.param(10**400, id="no float")],
+)
 def test_refuses_bad_focal_lengths_and_camera_heights(lite0: DepthLab, number) -> None:
     for name, unit in (("focal_length", "pixels"), ("camera_height", "metres")):
         # One line, which the dot does not end.
