@@ -138,7 +138,9 @@ class Furnisher:
                 place = float(s) + rng.uniform(-1, 1)
                 if self._clear(place, side) and rng.random() < 0.9:
                     self._put("tree", place, d, design=design)
-        for kind, per_metre in (("garden", 0.1), ("bank", 0.12), ("plaza", 0.015)):
+        # Banks are overgrown, or mown and bare.
+        lush = rng.uniform() ** 2
+        for kind, per_metre in (("garden", 0.1), ("bank", 0.12 * lush), ("plaza", 0.015)):
             band = road.band(side, kind)  # type: ignore[arg-type]
             if band is None:
                 continue

@@ -40,7 +40,7 @@ class Mouth:
 
 
 def look(rng: np.random.Generator, *, urban: bool) -> GroundLook:
-    """Return the surfaces of a town; in an urban one the yards mostly are paved, elsewhere some."""
+    """Return the surfaces of a town; most yards are paved in an urban one, some elsewhere."""
     terrain, walk = SemanticClass.TERRAIN, SemanticClass.SIDEWALK
     ground = Material.GROUND
     shade = int(rng.integers(150, 256))

@@ -115,6 +115,8 @@ def fence_lots(
         if sheltered is None:
             continue
         share = {"garden": 0.75, "bank": 0.35, "plaza": 0.25, "field": 0.3}[sheltered.kind]
+        if sheltered.kind == "bank":
+            share *= rng.uniform()
         d = side * (sheltered.inner + 0.25)
         s = span[0]
         while s < span[1] - 3:

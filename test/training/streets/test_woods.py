@@ -50,9 +50,26 @@ def test_woods_stand_beyond_the_front_on_either_side():
         across = np.concatenate(planted(seed))[:, 1]
         # Three metres of lawn at least, less what chance moves a trunk by.
         assert (np.abs(across) > FRONT - 2).all()
-        assert (np.abs(across) < FRONT + 120).all()
+        assert (np.abs(across) < FRONT + 200).all()
         sides |= {tuple(np.unique(np.sign(across)))}
     assert sides == {(), (-1.0,), (1.0,), (-1.0, 1.0)}
+
+
+def gaps(seed: int):
+    """Return the widest gap between trees of 15 m of road, for either side that has a wood."""
+    trees, _, old = planted(seed)
+    places = np.concatenate([trees, old])
+    here = places[(places[:, 0] > 100) & (places[:, 0] < 115)]
+    for side in (-1, 1):
+        across = np.sort(side * here[:, 1][side * here[:, 1] > 0])
+        if len(across) > 1:
+            yield np.diff(across).max()
+
+
+def test_other_woods_stand_behind_some():
+    widest = np.array([gap for seed in range(30) for gap in gaps(seed)])
+    assert (widest > 15).mean() > 0.3
+    assert (widest < 10).mean() > 0.1
 
 
 def test_some_woods_are_closed_by_undergrowth_and_others_open():
@@ -66,7 +83,7 @@ def test_some_woods_are_closed_by_undergrowth_and_others_open():
 
 
 def test_some_woods_are_groves_of_old_trees_that_stand_wider_apart():
-    stands = [planted(seed) for seed in range(40)]
+    stands = [planted(seed) for seed in range(100)]
     groves = [old for trees, _, old in stands if len(old) > 3 * len(trees)]
     others = [trees for trees, _, old in stands if len(trees) > 3 * len(old)]
     assert len(groves) > 3
@@ -94,8 +111,8 @@ def test_trees_are_as_high_as_they_should(maker, lowest, highest):
 
 def test_nothing_grows_on_roads_and_in_buildings():
     site, lane = new_site(), straight_road("suburb")
-    site.reserve(site.footprint(lane, (100.0, 110.0), (-120.0, 120.0)))
-    site.take(site.footprint(lane, (200.0, 230.0), (-120.0, 120.0)))
+    site.reserve(site.footprint(lane, (100.0, 110.0), (-210.0, 210.0)))
+    site.take(site.footprint(lane, (200.0, 230.0), (-210.0, 210.0)))
     for seed in range(10):
         everything = np.concatenate(planted(seed, site=site))
         x = everything[:, 0]
