@@ -16,6 +16,8 @@ from torch import Tensor
 
 from depthlab_core.labels import VOID
 
+MOST_SEGMENTS = 65535
+"""In an image: id maps have 16 bits, and 0 is void."""
 _DISTANCES_AT_ONCE = 1 << 22
 """Pixels times centres whose distances are held at a time: 16 MiB an intermediate."""
 
@@ -85,8 +87,9 @@ def merge_semantic_and_instance(
 
     An instance takes the class that most of its pixels have (the lowest of equally frequent ones);
     instances of a class are counted from 1 in the order of their ids, and from ``label_divisor``
-    on they become void. Stuff is pasted outside of instances where a class covers ``stuff_area``
-    pixels or more there. The rest is void.
+    on they become void, as do those that would be more than ``MOST_SEGMENTS`` with all stuff.
+    Stuff is pasted outside of instances where a class covers ``stuff_area`` pixels or more there.
+    The rest is void.
 
     Args:
         semantic_map: integer ``(H, W)``, category ids.
@@ -122,7 +125,7 @@ def panoptic_labels(
     Args:
         votes: integer ``(K + 1, C)``, pixels by instance (0: outside of instances) and category.
             Instances without a pixel become void, as do those of a class that has
-            ``label_divisor - 1`` before them.
+            ``label_divisor - 1`` before them, and those with ``MOST_SEGMENTS - C`` before them.
         is_thing: bool ``(C,)``.
         label_divisor: As ``merge_semantic_and_instance`` takes it.
         stuff_area: Likewise.
@@ -140,6 +143,7 @@ def panoptic_labels(
     counter = (is_of.cumsum(dim=0, dtype=torch.int32) * is_of).sum(dim=1, dtype=torch.int32)
     # A higher counter would be a label of the next class.
     is_told = is_present & (counter < label_divisor)
+    is_told &= is_told.cumsum(dim=0) <= MOST_SEGMENTS - votes.shape[1]
     things = (majority * label_divisor + counter).masked_fill(~is_told, VOID)
     return torch.cat([stuff[None], things[:, None].expand(-1, len(categories))])
 

@@ -18,6 +18,7 @@ from depthlab_core.postprocess import (
     find_instance_centers,
     group_pixels,
     merge_semantic_and_instance,
+    panoptic_labels,
     panoptic_segmentation,
 )
 
@@ -345,3 +346,22 @@ def test_not_a_number_is_no_centre() -> None:
     heatmap = peaks(0.5, float("nan"), 0.7)
     centers = find_instance_centers(heatmap, threshold=0.1, nms_kernel=7, top_k=200)
     assert centers[:, 1].tolist() == [5, 25]
+
+
+def test_more_segments_than_ids_become_void() -> None:
+    # Of 70,000 things of one pixel every second is there, and each class has room for all.
+    votes = torch.zeros(140_001, 3, dtype=torch.int64)
+    votes[0, 0] = 9
+    votes[1::2, 1] = 1
+    labels = panoptic_labels(
+        votes,
+        is_thing=torch.tensor([False, True, True]),
+        label_divisor=10**6,
+        stuff_area=1,
+    )
+    things = labels[1::2, 1]
+    told = postprocess.MOST_SEGMENTS - 3
+    assert torch.equal(things[:told], torch.arange(1, told + 1, dtype=torch.int32) + 10**6)
+    assert things[told:].eq(VOID).all()
+    assert labels[2::2].eq(VOID).all()
+    assert labels[0].tolist() == [0, VOID, VOID]
