@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,8 @@ class DepthLab:
     """A loaded model.
 
     ``postprocess`` may be replaced at any time; it holds from the next prediction on. Threads may
-    share a model; they take turns.
+    share a model; they take turns. A forked process may go on with one on the CPU, with a single
+    thread of PyTorch's; any other process has to load its own.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class DepthLab:
         self._interpret = _interpret_on(self.device)
         # On a GPU an answer is only valid until the next run of the same graph.
         self._turn = threading.Lock()
+        self._process = os.getpid()
         self._device_input = (
             None if self.device.type == "cpu" else DeviceInput(self.config.input, self.device)
         )
@@ -119,6 +121,10 @@ class DepthLab:
             ValueError: If the device does not exist, or a name is unknown.
         """
         return cls(load_checkpoint(name_or_path), device, backend, precision)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied; else it would be some library's object that did."""
+        raise TypeError("a DepthLab can be neither pickled nor copied; load one in each process")
 
     @property
     def name(self) -> str:
@@ -210,6 +216,10 @@ class DepthLab:
 
     def _predict_together(self, views: list[_View]) -> list[Prediction]:
         with self._turn, torch.inference_mode():
+            if os.getpid() != self._process:
+                # PyTorch would wait for its threads for ever: they do not survive a fork.
+                torch.set_num_threads(1)
+                self._process = os.getpid()
             # Not before: the wait for other threads is no stage of this prediction.
             clock = StageClock(self.device)
             inputs = [self._to_input(view.image, view.geometry) for view in views]

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The predictor: any image, consistent maps, metric depth, clear errors."""
 
+import copy
 import dataclasses
 import logging
 import math
+import os
+import pickle
 import subprocess
 import sys
 import time
@@ -262,6 +265,40 @@ def test_the_wait_for_other_threads_is_no_stage(
     timings = lite0.predict(noise(64, 64)).timings
     assert waited == 1000.0
     assert 0 < timings["preprocess"] <= sum(timings.values()) < 1000e3
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_a_forked_process_goes_on(lite0_checkpoint: Path, backend: str) -> None:
+    # In a process of its own: a fork has no place in this one.
+    code = f"""
+import multiprocessing, sys
+import numpy as np
+from depthlab_core import DepthLab
+
+model = DepthLab.load({str(lite0_checkpoint)!r}, "cpu", {backend!r}, "fp32")
+image = np.random.default_rng(0).integers(0, 256, (384, 512, 3), np.uint8)
+expected = model.predict(image)
+
+def predict():
+    found = model.predict(image)
+    same = np.array_equal(found.id_map, expected.id_map)
+    sys.exit(0 if same and np.allclose(found.depth, expected.depth, equal_nan=True) else 3)
+
+child = multiprocessing.get_context("fork").Process(target=predict)
+child.start()
+child.join(300)
+child.kill()
+child.join()
+sys.exit(child.exitcode != 0)
+"""
+    threads = os.environ | {"OMP_NUM_THREADS": "2"}
+    assert subprocess.run([sys.executable, "-c", code], env=threads, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_refuses_to_be_pickled_or_copied(lite0: DepthLab, take) -> None:
+    with pytest.raises(TypeError, match=r"^a DepthLab can be neither pickled nor copied;"):
+        take(lite0)
 
 
 def test_unknown_device(lite0_checkpoint: Path) -> None:
