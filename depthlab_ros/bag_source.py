@@ -23,10 +23,10 @@ from depthlab_ros.conversions import (
     image_from_compressed_msg,
     stamp_to_ns,
 )
+from depthlab_ros.frame_source import DEFAULT_RATE, Leniency, SourceError, SourceFrame, Warn
 from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.image_codec import ConversionError
 from depthlab_ros.one_line import one_line
-from depthlab_ros.sources import DEFAULT_RATE, SourceError, SourceFrame
 from depthlab_ros.truth import (
     DEPTH_SUFFIX,
     DEPTH_TOPIC,
@@ -51,6 +51,7 @@ class BagSource:
         path: Bag folder, or one ``.mcap`` or ``.db3`` file.
         topic: Image topic; empty = the first raw one that is not of depth, else the first
             compressed one.
+        warn: Told of each image that is left out, in one line.
 
     Raises:
         SourceError: If the bag cannot be read, or holds no such topic.
@@ -58,8 +59,9 @@ class BagSource:
 
     is_live = False
 
-    def __init__(self, path: Path, topic: str = "") -> None:
+    def __init__(self, path: Path, topic: str, warn: Warn) -> None:
         self._path = path
+        self._warn = warn
         try:
             with Reader(path) as reader:
                 self._image = _choose_image_topic(reader, topic, path)
@@ -76,9 +78,13 @@ class BagSource:
     def frames(self) -> Iterator[SourceFrame]:
         """Yield the images with their recorded stamps, frames, calibration and truth.
 
+        An image that cannot be decoded, such as a JPEG that is cut short, is left out.
+
         Raises:
-            SourceError: At a message that cannot be decoded.
+            SourceError: At a message that is none, at truth that does not fit its image, or if
+                no image can be decoded.
         """
+        leniency = Leniency(self._warn)
         start: int | None = None
         try:
             with Reader(self._path) as reader:
@@ -97,14 +103,23 @@ class BagSource:
                     else:
                         start = received_ns if start is None else start
                         seconds = (received_ns - start) * 1e-9
-                        frame = _decode(bytes(data), connection.msgtype, seconds, camera)
+                        try:
+                            frame = _decode(bytes(data), connection.msgtype, seconds, camera)
+                        except ConversionError as error:
+                            leniency.on_problem(self._problem(error))
+                            continue
+                        leniency.on_image()
                         yield replace(frame, truth=truth.of(frame))
-        except ConversionError as error:
-            raise SourceError(
-                f"bad image in '{self._path}', topic '{self._image.topic}': {error}"
-            ) from None
+            leniency.on_end()
+        except SourceError:
+            raise
+        except ConversionError as error:  # in the truth
+            raise SourceError(self._problem(error)) from None
         except Exception as error:  # likewise, and rclpy's of messages that are none
             raise SourceError(f"cannot go on reading '{self._path}': {one_line(error)}") from None
+
+    def _problem(self, error: ConversionError) -> str:
+        return f"bad image in '{self._path}', topic '{self._image.topic}': {error}"
 
 
 class _LatestTruth:

@@ -16,6 +16,7 @@ from typing import Any
 import rclpy
 from rclpy.executors import ExternalShutdownException
 
+from depthlab_ros.captures import is_device, keep_decoders_quiet
 from depthlab_ros.child_process import (
     end_of_terminal_interrupts,
     hold_large_images,
@@ -30,19 +31,14 @@ from depthlab_ros.comparison import (
     format_accuracy,
 )
 from depthlab_ros.comparison_view import draw_comparison
+from depthlab_ros.frame_source import SourceError
 from depthlab_ros.one_line import one_line
 from depthlab_ros.parameter_declaration import ParameterError
 from depthlab_ros.player import PlayerParameters
 from depthlab_ros.progress import show_progress
 from depthlab_ros.recorder import Recorder
 from depthlab_ros.recording import Recording, Summary
-from depthlab_ros.sources import (
-    BUNDLED,
-    SourceError,
-    is_device,
-    keep_decoders_quiet,
-    open_source,
-)
+from depthlab_ros.sources import BUNDLED, open_source
 
 # Importing torch and loading a model takes minutes on a machine that is busy with other things.
 START_TIMEOUT_S = 180.0

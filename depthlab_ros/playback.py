@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from depthlab_ros.frame_source import FrameSource, SourceError, SourceFrame
 from depthlab_ros.rate_limit import RateLimit
-from depthlab_ros.sources import FrameSource, SourceError, SourceFrame
 
 
 @dataclass(frozen=True)

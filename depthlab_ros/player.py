@@ -21,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from depthlab_ros.camera_model import CameraModel, focal_length_from_fov
+from depthlab_ros.captures import keep_decoders_quiet
 from depthlab_ros.conversions import (
     camera_model_to_msg,
     depth_to_msg,
@@ -28,6 +29,7 @@ from depthlab_ros.conversions import (
     image_to_msg,
     stamp_from_ns,
 )
+from depthlab_ros.frame_source import SourceError, SourceFrame
 from depthlab_ros.image_codec import PUBLISHABLE_ENCODINGS
 from depthlab_ros.one_line import one_line
 from depthlab_ros.parameter_declaration import (
@@ -37,13 +39,7 @@ from depthlab_ros.parameter_declaration import (
     parameter,
 )
 from depthlab_ros.playback import Playback, PlayedFrame
-from depthlab_ros.sources import (
-    BUNDLED,
-    SourceError,
-    SourceFrame,
-    keep_decoders_quiet,
-    open_source,
-)
+from depthlab_ros.sources import BUNDLED, open_source
 from depthlab_ros.truth import DEPTH_TOPIC, PANOPTIC_TOPIC
 
 # Reliable serves subscribers of both kinds; five frames bridge a reader's hiccup.
@@ -124,7 +120,11 @@ class CameraPlayer(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("camera_player", **kwargs)
         self._settings = declare_parameters(self, PlayerParameters)
-        source = open_source(self._settings.source, bag_topic=self._settings.bag_topic)
+        source = open_source(
+            self._settings.source,
+            bag_topic=self._settings.bag_topic,
+            warn=self.get_logger().warning,
+        )
         self._playback = Playback(
             source,
             rate=self._settings.rate,
@@ -162,8 +162,9 @@ class CameraPlayer(Node):
             start = time.monotonic()
             for played in self._playback.frames():
                 self._publish(played)
-            self._image.wait_for_all_acked(DELIVERY_TIMEOUT)
-            self._camera_info.wait_for_all_acked(DELIVERY_TIMEOUT)
+            for publisher in (self._panoptic, self._depth, self._camera_info, self._image):
+                if publisher is not None:
+                    publisher.wait_for_all_acked(DELIVERY_TIMEOUT)
             seconds = time.monotonic() - start
             self.get_logger().info(f"published {self.published} frames in {seconds:.1f} s")
         except SourceError as error:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from depthlab_ros.frame_source import SourceError, SourceFrame
 from depthlab_ros.playback import Playback
-from depthlab_ros.sources import SourceError, SourceFrame
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
 

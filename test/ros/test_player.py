@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rclpy.publisher import Publisher
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_typestore
@@ -26,10 +27,11 @@ from depthlab_ros.conversions import (
     stamp_from_ns,
     stamp_to_ns,
 )
+from depthlab_ros.frame_source import SourceError
 from depthlab_ros.image_bridge import image_from_msg
 from depthlab_ros.parameter_declaration import ParameterError
 from depthlab_ros.player import CameraPlayer
-from depthlab_ros.sources import SourceError, open_source
+from depthlab_ros.sources import open_source
 from depthlab_ros.truth import map_from_msg
 
 
@@ -139,6 +141,22 @@ def test_truth_goes_with_its_image(ros, until, parameter_overrides):
         for msg, frame in zip(truth[topic], expected, strict=True):
             np.testing.assert_array_equal(map_from_msg(msg), getattr(frame.truth, part))
     assert truth["truth/depth"][0].encoding == "32FC1"
+
+
+def test_all_that_was_published_is_to_arrive_before_it_ends(
+    ros, until, parameter_overrides, monkeypatch
+):
+    waited_for = []
+    wait = Publisher.wait_for_all_acked
+
+    def wait_and_tell(publisher, timeout):
+        waited_for.append(publisher.topic_name)
+        return wait(publisher, timeout)
+
+    monkeypatch.setattr(Publisher, "wait_for_all_acked", wait_and_tell)
+    play(ros, until, parameter_overrides, 1, source="drive", duration=0.05)
+    topics = ["/camera_info", "/image_raw", "/truth/depth", "/truth/panoptic"]
+    until(lambda: sorted(waited_for) == topics)
 
 
 def test_bag_with_stamps_of_now(ros, until, parameter_overrides, bag):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -16,15 +15,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from depthlab_ros.camera_model import CameraModel
+from depthlab_ros.captures import is_device
 from depthlab_ros.conversions import camera_model_to_msg, image_to_msg, stamp_from_ns
-from depthlab_ros.sources import (
-    DEFAULT_RATE,
-    DeviceSource,
-    SourceError,
-    capture_target,
-    is_device,
-    open_source,
-)
+from depthlab_ros.frame_source import DEFAULT_RATE, Leniency, SourceError
+from depthlab_ros.sources import open_source
 from depthlab_ros.video_writer import VideoWriter
 
 START_NS = 1_700_000_000_000_000_000
@@ -147,10 +141,46 @@ def test_names_with_digits_that_are_no_decimals(tmp_path):
     assert len(list(open_source(str(tmp_path)).frames())) == 3
 
 
-def test_folder_with_a_broken_image_says_which(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"broken")
-    with pytest.raises(SourceError, match=r"cannot read the image '.*a\.png'"):
-        list(open_source(str(tmp_path)).frames())
+def test_folder_leaves_out_what_it_cannot_read_and_says_so(tmp_path):
+    jpeg = cv2.imencode(".jpg", picture(3))[1].tobytes()
+    (tmp_path / "0.png").write_bytes(b"broken")
+    (tmp_path / "1.jpg").write_bytes(jpeg)
+    (tmp_path / "2.jpg").write_bytes(jpeg[: len(jpeg) * 9 // 10])  # not partly grey
+    (tmp_path / "3.jpg").write_bytes(b"")
+    (tmp_path / "4.png").mkdir()
+    (tmp_path / "5.jpg").write_bytes(jpeg)
+    said = []
+    frames = list(open_source(str(tmp_path), warn=said.append).frames())
+    assert [brightness(frame.image) for frame in frames] == [3, 3]
+    # The others keep their times.
+    assert [frame.time for frame in frames] == pytest.approx([0.1, 0.5])
+    names = [f"{tmp_path}/{name}" for name in ("0.png", "2.jpg", "3.jpg", "4.png")]
+    assert said == [
+        f"cannot read the image '{name}', damaged or cut short: left out" for name in names
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_folder_of_nothing_but_broken_images_is_one_error(tmp_path, count):
+    for number in range(count):
+        (tmp_path / f"{number}.png").write_bytes(b"broken")
+    said = []
+    with pytest.raises(SourceError, match=r"cannot read the image '.*/0\.png', damaged"):
+        list(open_source(str(tmp_path), warn=said.append).frames())
+    assert said == []
+
+
+def test_many_bad_images_after_a_good_one_are_no_error():
+    said = []
+    leniency = Leniency(said.append)
+    for number in range(Leniency.PATIENCE - 1):
+        leniency.on_problem(f"bad {number}")
+    assert said == []
+    leniency.on_image()
+    for _ in range(3 * Leniency.PATIENCE):
+        leniency.on_problem("bad")
+    leniency.on_end()
+    assert said == [f"bad {i}: left out" for i in range(9)] + ["bad: left out"] * 30
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
@@ -282,6 +312,28 @@ def test_bag_with_an_unreadable_image(tmp_path):
         list(open_source(str(tmp_path / "bag")).frames())
 
 
+def test_bag_leaves_out_a_damaged_image_and_says_so(tmp_path):
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    jpeg = cv2.imencode(".jpg", picture(3))[1].tobytes()
+    with Writer(tmp_path / "bag", version=9) as writer:
+        images = writer.add_connection(
+            "/image/compressed", "sensor_msgs/msg/CompressedImage", typestore=typestore
+        )
+        # The first image of many a camera is cut short, or empty.
+        for number, data in enumerate((jpeg[:-9], b"", jpeg, jpeg[: len(jpeg) // 2], jpeg)):
+            msg = serialize_message(CompressedImage(format="jpeg", data=data))
+            writer.write(images, START_NS + number * PERIOD_NS, msg)
+    said = []
+    frames = list(open_source(str(tmp_path / "bag"), warn=said.append).frames())
+    assert [brightness(frame.image) for frame in frames] == [3, 3]
+    assert [frame.time for frame in frames] == pytest.approx([0.1, 0.2])
+    sizes = [len(jpeg) - 9, 0, len(jpeg) // 2]
+    for line, size in zip(said, sizes, strict=True):
+        start = f"bad image in '{tmp_path}/bag', topic '/image/compressed': got {size} bytes of"
+        assert line.startswith(start)
+        assert line.endswith(": left out")
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00\x01\x00\x00" + b"\x01" * 10, b"\xff" * 200])
 def test_bag_with_a_message_that_is_none(tmp_path, data):
     typestore = get_typestore(Stores.ROS2_JAZZY)
@@ -328,32 +380,11 @@ def test_empty_folder(tmp_path):
         open_source(str(tmp_path))
 
 
-def test_device_names():
-    assert is_device("0")
-    assert is_device("/dev/video12")
-    assert not is_device("/dev/video")
-    assert not is_device("clip0.mp4")
-    with pytest.raises(SourceError, match="device '97': /dev/video97 does not exist"):
-        open_source("97")
-
-
-def test_a_link_to_a_device_is_that_device(tmp_path):
-    by_name = tmp_path / "front_camera"
-    by_name.symlink_to("/dev/null")  # a character device, as cameras are
-    assert is_device(str(by_name))
-    with pytest.raises(SourceError, match=r"'.*/front_camera': /dev/null gives no images, or"):
-        open_source(str(by_name))
-    assert capture_target(str(by_name)) == "/dev/null"
-    by_id = tmp_path / "by-id"
-    by_id.symlink_to("/dev/video97")
-    assert capture_target(str(by_id)) == 97
-
-
-def test_a_device_that_may_not_be_read_says_so(tmp_path, monkeypatch):
-    by_name = tmp_path / "front_camera"
-    by_name.symlink_to("/dev/null")
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(SourceError, match="no permission for /dev/null, which the group video"):
-        DeviceSource(str(by_name))
-    assert capture_target("/dev/video3") == 3
-    assert capture_target("12") == 12
+def test_a_folder_whose_name_is_a_number_is_that_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "2024").mkdir()
+    cv2.imwrite("2024/1.png", picture(4))
+    assert not is_device("2024")
+    assert is_device("2025")
+    [frame] = open_source("2024").frames()
+    assert brightness(frame.image) == 4
