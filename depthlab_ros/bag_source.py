@@ -17,6 +17,13 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from depthlab_ros.bag_topics import (
+    CAMERA_INFO,
+    RAW,
+    choose_camera_info_topic,
+    choose_image_topic,
+    truth_topics,
+)
 from depthlab_ros.camera_model import CameraModel
 from depthlab_ros.conversions import (
     camera_model_from_msg,
@@ -29,19 +36,14 @@ from depthlab_ros.image_codec import ConversionError
 from depthlab_ros.one_line import one_line
 from depthlab_ros.truth import (
     DEPTH_SUFFIX,
-    DEPTH_TOPIC,
     PANOPTIC_SUFFIX,
-    PANOPTIC_TOPIC,
     Truth,
     decode_depth,
     decode_panoptic,
 )
 
-RAW = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-_DEPTH_ENCODINGS = ("16UC1", "32FC1")  # REP 118
 _PACE_IMAGES = 11  # as many as are looked at to tell the rate
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class BagSource:
@@ -64,9 +66,11 @@ class BagSource:
         self._warn = warn
         try:
             with Reader(path) as reader:
-                self._image = _choose_image_topic(reader, topic, path)
-                self._camera_info = _choose_camera_info_topic(reader.connections, self._image)
-                self._truth = _truth_topics(reader.connections, self._image)
+                if path.is_file():
+                    _refuse_compressed_messages(reader, path)
+                self._image = choose_image_topic(reader, topic, path)
+                self._camera_info = choose_camera_info_topic(reader.connections, self._image)
+                self._truth = truth_topics(reader.connections, self._image)
                 self.rate = _rate(reader, self._image)
         except SourceError:
             raise
@@ -146,6 +150,16 @@ class _LatestTruth:
         )
 
 
+def _refuse_compressed_messages(reader: Reader, path: Path) -> None:
+    """Say that only metadata.yaml, beside a file, can tell that its messages are compressed."""
+    first = next(reader.messages(), None)
+    if first and bytes(first[2][:4]) == _ZSTD_MAGIC:
+        raise SourceError(
+            f"got '{path}', whose messages are compressed, expected the folder of its bag, with "
+            "metadata.yaml"
+        )
+
+
 def _decode_camera(data: bytes | memoryview) -> CameraModel:
     return camera_model_from_msg(deserialize_message(bytes(data), CameraInfo))
 
@@ -169,63 +183,3 @@ def _rate(reader: Reader, image: Connection) -> float:
     pace = (len(times) - 1) / (span * 1e-9)
     # What comes slowly at first takes no longer than the bag.
     return max(pace, (image.msgcount - 1) / (max(reader.duration, span) * 1e-9))
-
-
-def _choose_image_topic(reader: Reader, topic: str, path: Path) -> Connection:
-    images = [
-        c
-        for kind in (RAW, COMPRESSED)
-        for c in reader.connections
-        if c.msgtype == kind and not _is_map(c.topic)
-    ]
-    chosen = [c for c in images if c.topic == topic or not topic]
-    chosen = [c for c in chosen if c.msgcount] or chosen
-    if chosen:
-        return chosen[0] if topic or len(chosen) == 1 else _first_picture(reader, chosen)
-    present = ", ".join(sorted({c.topic for c in images})) or "none"
-    raise SourceError(
-        f"got bag '{path}' without image topic '{topic or 'of any name'}', it has: {present}"
-    )
-
-
-def _first_picture(reader: Reader, images: list[Connection]) -> Connection:
-    """Return the first topic whose images are not of depth by their encoding, else the first.
-
-    Depth cameras have both, such as ``aligned_depth_to_color`` before ``color``.
-    """
-    for image in images:
-        first = next(reader.messages([image]), None) if image.msgtype == RAW else None
-        encoding = deserialize_message(bytes(first[2]), Image).encoding if first else ""
-        if encoding not in _DEPTH_ENCODINGS:
-            return image
-    return images[0]
-
-
-def _is_map(topic: str) -> bool:
-    """Return whether the name of a topic is that of depth or truth, which no camera sees."""
-    truth = (PANOPTIC_TOPIC, PANOPTIC_TOPIC + PANOPTIC_SUFFIX, DEPTH_TOPIC)
-    return topic.endswith((DEPTH_SUFFIX, *(f"/{name}" for name in truth)))
-
-
-def _truth_topics(connections: list[Connection], image: Connection) -> frozenset[str]:
-    """Return the two topics of truth next to the image topic; empty if they are not both there."""
-    parent = _parent(image)
-    topics = {
-        f"{parent}/{PANOPTIC_TOPIC}{PANOPTIC_SUFFIX}",
-        f"{parent}/{DEPTH_TOPIC}{DEPTH_SUFFIX}",
-    }
-    present = {c.topic for c in connections if c.msgtype == COMPRESSED and c.msgcount}
-    return frozenset(topics if topics <= present else ())
-
-
-def _parent(image: Connection) -> str:
-    return image.topic.removesuffix("/compressed").rpartition("/")[0]
-
-
-def _choose_camera_info_topic(connections: list[Connection], image: Connection) -> str | None:
-    """Return the CameraInfo topic next to the image topic, else the only one in the bag."""
-    infos = {c.topic for c in connections if c.msgtype == CAMERA_INFO}
-    beside = f"{_parent(image)}/camera_info"
-    if beside in infos:
-        return beside
-    return infos.pop() if len(infos) == 1 else None

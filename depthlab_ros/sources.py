@@ -122,6 +122,11 @@ def open_source(
         return BagSource(path, bag_topic, warn)
     if path.is_dir():
         return FolderSource(path, warn)
+    if path.suffix == ".zstd":
+        raise SourceError(
+            f"got '{source}', which is compressed, expected the folder of its bag, with "
+            "metadata.yaml"
+        )
     return VideoSource(path)
 
 

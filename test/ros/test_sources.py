@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from rclpy.serialization import serialize_message
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -37,11 +37,15 @@ def write_bag(
     compressed: bool = False,
     with_camera_info: bool = True,
     count: int = 5,
+    compression: CompressionMode = CompressionMode.NONE,
 ) -> Path:
     typestore = get_typestore(Stores.ROS2_JAZZY)
     kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
     topic = "/front/image_raw" + ("/compressed" if compressed else "")
-    with Writer(folder, version=9, storage_plugin=storage) as writer:
+    writer = Writer(folder, version=9, storage_plugin=storage)
+    if compression != CompressionMode.NONE:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
         other = writer.add_connection("/chatter", "std_msgs/msg/Header", typestore=typestore)
         images = writer.add_connection(topic, kind, typestore=typestore)
         infos = writer.add_connection(
@@ -204,6 +208,26 @@ def test_bag(tmp_path, storage, compressed):
 def test_single_bag_file(tmp_path, storage, name):
     write_bag(tmp_path / "bag", storage)
     assert len(list(open_source(str(tmp_path / "bag" / name)).frames())) == 5
+
+
+@pytest.mark.parametrize(
+    ("storage", "compression", "name", "is_so"),
+    [
+        (StoragePlugin.MCAP, CompressionMode.MESSAGE, "bag.mcap", "whose messages are"),
+        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE, "bag.db3", "whose messages are"),
+        (StoragePlugin.SQLITE3, CompressionMode.FILE, "bag.db3.zstd", "which is"),
+    ],
+)
+def test_compressed_bag_needs_its_folder(tmp_path, storage, compression, name, is_so):
+    bag = write_bag(tmp_path / "bag", storage, compression=compression)
+    frames = open_source(str(bag)).frames()
+    assert [brightness(frame.image) for frame in frames] == [0, 1, 2, 3, 4]
+    with pytest.raises(SourceError) as error:
+        open_source(str(bag / name))
+    assert str(error.value) == (
+        f"got '{bag}/{name}', {is_so} compressed, expected the folder of its bag, with "
+        "metadata.yaml"
+    )
 
 
 def test_bag_without_camera_info(tmp_path):
