@@ -30,8 +30,9 @@ class VideoSource:
     has_truth = False
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        capture = _open_capture(str(path), f"'{path}' as a video, image folder or bag")
+        # FFmpeg takes what stands before a colon, as in 12:30.mp4, for a protocol.
+        self._path = str(path.absolute())
+        capture = _open_capture(self._path, f"'{path}' as a video, image folder or bag")
         self.rate = _plausible_rate(capture)
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.frame_count = count if count > 0 else None
@@ -42,7 +43,7 @@ class VideoSource:
 
         Where the file has none, such as a bare H.264 stream, frames come at ``rate``.
         """
-        capture = cv2.VideoCapture(str(self._path))
+        capture = cv2.VideoCapture(self._path)
         first = seconds = 0.0
         is_first = True
         try:

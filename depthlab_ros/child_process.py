@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ TRANSPORT_VARIABLES = (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
 def run_child(
     module: str, parameters: Mapping[str, str | float | bool]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``python -m <module>`` with ROS parameters, and end it with the block.
+    """Run a module like ``python -m``, with ROS parameters, and end it with the block.
 
     It says only what is wrong; what else it would log is left out.
 
@@ -30,7 +31,7 @@ def run_child(
         module: Full name of the module.
         parameters: ROS parameters by name.
     """
-    command = [sys.executable, "-m", module, "--ros-args", "--log-level", "warn"]
+    command = [sys.executable, "-m", __name__, module, "--ros-args", "--log-level", "warn"]
     for name, value in parameters.items():
         command += ["-p", f"{name}:={_to_yaml(value)}"]
     # Out of reach of the terminal's Ctrl-C, or the child would be interrupted twice.
@@ -95,3 +96,19 @@ def _to_yaml(value: str | float | bool) -> str:
         # Quoted, or a folder named 2024 would become a number.
         return "'" + value.replace("'", "''") + "'"
     return str(value).lower()
+
+
+def _run_module() -> None:
+    """Run the module that the command line names first, with the rest of the command line.
+
+    Its imports take seconds, and interrupted in one of them Python would print a traceback.
+    """
+    del sys.argv[0]
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    _run_module()

@@ -113,6 +113,12 @@ def test_video_without_times_comes_at_its_rate(tmp_path):
     assert times == pytest.approx([number / source.rate for number in range(4)])
 
 
+def test_video_whose_name_has_a_colon(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(Path("clip.avi")).rename("12:30.avi")
+    assert len(list(open_source("12:30.avi").frames())) == 6
+
+
 def test_video_colours_are_rgb(tmp_path):
     path = tmp_path / "red.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (64, 48))
