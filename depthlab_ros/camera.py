@@ -22,6 +22,7 @@ from depthlab_ros.image_subscription import (
     incompatible_publishers,
     subscribe,
 )
+from depthlab_ros.image_transport import shows_rectified
 from depthlab_ros.outputs import Outputs
 from depthlab_ros.parameters import NodeParameters
 from depthlab_ros.rate_limit import RateLimit
@@ -60,6 +61,7 @@ class Camera:
         self._limit: RateLimit
         self.newest_stamp_ns = 0
         self._image_topic = ""
+        self._is_rectified = False
         self._images: ImageSubscription | None = None
         self._camera_info: Any = None
 
@@ -73,6 +75,7 @@ class Camera:
         topic = self._topic("image_raw/compressed" if compressed else "image_raw")
         kind = CompressedImage if compressed else Image
         self._image_topic = self._node.resolve_topic_name(topic)
+        self._is_rectified = shows_rectified(self._image_topic)
         self._camera_info = subscribe(
             self._node,
             CameraInfo,
@@ -105,8 +108,19 @@ class Camera:
         if focal_length > 0.0:
             return CameraModel.from_focal_length(width, height, focal_length)
         camera = self.calibrations.find(stamp_ns)
-        if camera is None or not camera.is_calibrated:
+        if camera is None:
             return None
+        if self._is_rectified:
+            camera = camera.rectified()
+        if not camera.is_calibrated:
+            return None
+        if not camera.has_shape_of(width, height):
+            self.logger.warning(
+                f"camera_info is for images of {camera.width}x{camera.height}, but they have "
+                f"{width}x{height}, another aspect ratio: positions are wrong unless the driver "
+                "stretches its images",
+                once=True,
+            )
         return camera.scale_to(width, height)
 
     def mend_losses(self) -> None:
@@ -159,9 +173,10 @@ class Camera:
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self.calibrations.add(msg)
         camera = camera_model_from_msg(msg)
-        if camera.is_distorted:
+        if camera.is_distorted and not self._is_rectified:
             self.logger.info(
-                f"the lens is distorted ({camera.distortion_model}); image_raw is used as it is, "
-                "so positions near its edges are off",
+                f"the lens is distorted ({camera.distortion_model}); {self._image_topic} is used "
+                "as it is, so positions near its edges are off: rectified images (image_rect) "
+                "have none of that",
                 once=True,
             )

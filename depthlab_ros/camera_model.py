@@ -10,6 +10,8 @@ from dataclasses import dataclass
 Point = tuple[float, float, float]
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+# 1920x1088 is 1920x1080 to a video encoder, and no other view.
+_SAME_SHAPE = 0.02
 NOWHERE: Point = (math.nan, math.nan, math.nan)
 
 
@@ -71,6 +73,21 @@ class CameraModel:
         p = list(self.p)
         p[2], p[6] = p[2] - left, p[6] - top
         return dataclasses.replace(self, width=width, height=height, k=k, p=tuple(p))
+
+    def rectified(self) -> CameraModel:
+        """Return the model of its rectified images, which ``p`` describes, not ``k``.
+
+        The same where ``p`` is not given.
+        """
+        fx, skew, cx, _, _, fy, cy, *_ = self.p
+        k = (fx, skew, cx, 0.0, fy, cy, 0.0, 0.0, 1.0)
+        if fx == 0.0:
+            return self
+        return dataclasses.replace(self, k=k, d=(0.0,) * len(self.d), r=IDENTITY)
+
+    def has_shape_of(self, width: int, height: int) -> bool:
+        """Return whether images of a size have its aspect ratio; drivers round sizes a little."""
+        return abs(width * self.height - height * self.width) <= _SAME_SHAPE * height * self.width
 
     def scale_to(self, width: int, height: int) -> CameraModel:
         """Return the model of the same view resized to ``width`` by ``height`` pixels."""

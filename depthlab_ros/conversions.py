@@ -168,7 +168,7 @@ def _distance(metres: float) -> float:
 
 
 def camera_model_from_msg(msg: CameraInfo) -> CameraModel:
-    """Return the calibration in a message; its region of interest becomes the whole image."""
+    """Return the calibration in a message; its region of interest, binned, becomes the image."""
     model = CameraModel(
         width=msg.width,
         height=msg.height,
@@ -181,7 +181,8 @@ def camera_model_from_msg(msg: CameraInfo) -> CameraModel:
     roi = msg.roi
     if roi.width and roi.height:
         model = model.crop(roi.x_offset, roi.y_offset, roi.width, roi.height)
-    return model
+    binning_x, binning_y = max(msg.binning_x, 1), max(msg.binning_y, 1)
+    return model.scale_to(model.width // binning_x, model.height // binning_y)
 
 
 def camera_model_to_msg(camera: CameraModel, header: Header) -> CameraInfo:

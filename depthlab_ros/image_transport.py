@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a launch file's arguments say of the images' transport; needs no launch packages."""
+"""What the names of image topics tell, to launch files, too; needs no launch packages."""
 
 from __future__ import annotations
 
 SUFFIX = "/compressed"
+
+
+def shows_rectified(image_topic: str) -> bool:
+    """Return whether a topic has rectified images by its name, as ``image_proc`` gives it."""
+    name = image_topic.removesuffix(SUFFIX).rpartition("/")[2]
+    return name.startswith("image_rect")
 
 
 def transport(asked: str, image_topic: str = "", compressed_topic: str = "") -> dict[str, str]:

@@ -37,9 +37,11 @@ def publish(
     begun, settings = time.perf_counter(), inferred.settings
     header = inferred.frame.msg.header
     stamp_ns = stamp_to_ns(header.stamp)
+    # Drivers that leave their stamps at zero do not stop time.
+    seen = stamp_ns / 1e9 if stamp_ns else inferred.frame.arrived
     prediction, tracks = inferred.frame.continuity.follow(
         inferred.prediction,
-        stamp_ns / 1e9,
+        seen,
         header.frame_id,
         tracking=settings.tracking,
         camera_height=camera_height,

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
-from depthlab_ros.camera_model import CameraModel, focal_length_from_fov
+from depthlab_ros.camera_model import IDENTITY, CameraModel, focal_length_from_fov
 from depthlab_ros.conversions import (
     camera_model_from_msg,
     camera_model_to_msg,
@@ -56,6 +57,37 @@ def test_region_of_interest_becomes_the_image():
     assert (camera.width, camera.height) == (320, 240)
     assert (camera.k[2], camera.k[5]) == (219.5, 189.5)
     assert camera.focal_length == 500.0
+
+
+def test_binning_is_of_the_region_of_interest():
+    msg = camera_model_to_msg(CameraModel.from_focal_length(640, 480, 500.0), Header())
+    msg.roi = RegionOfInterest(x_offset=100, y_offset=50, width=320, height=240)
+    msg.binning_x, msg.binning_y = 2, 1
+    camera = camera_model_from_msg(msg)
+    assert (camera.width, camera.height) == (160, 240)
+    assert (camera.k[0], camera.k[2]) == (250.0, (219.5 + 0.5) / 2 - 0.5)
+    assert (camera.k[4], camera.k[5]) == (500.0, 189.5)
+
+
+def test_rectified_images_have_the_projection_of_p_and_no_distortion():
+    k = (500.0, 0.0, 300.0, 0.0, 510.0, 250.0, 0.0, 0.0, 1.0)
+    raw = CameraModel(640, 480, k, d=(-0.3, 0.1, 0.0, 0.0, 0.0), distortion_model="plumb_bob")
+    assert raw.rectified() is raw  # no P
+    p = (400.0, 0.0, 320.0, -40.0, 0.0, 410.0, 240.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    r = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    camera = dataclasses.replace(raw, p=p, r=r).rectified()
+    assert camera.k == (400.0, 0.0, 320.0, 0.0, 410.0, 240.0, 0.0, 0.0, 1.0)
+    assert (camera.d, camera.r, camera.p) == ((0.0,) * 5, IDENTITY, p)
+    assert not camera.is_distorted
+
+
+@pytest.mark.parametrize(
+    ("size", "is_same"),
+    [((960, 544), True), ((1920, 1080), True), ((1920, 1440), False), ((1088, 1920), False)],
+)
+def test_shape_of_another_size(size, is_same):
+    assert CameraModel.from_focal_length(1920, 1088, 500.0).has_shape_of(*size) == is_same
+    assert CameraModel(0, 0, k=(0.0,) * 9).has_shape_of(*size)  # unknown
 
 
 def test_camera_info_round_trip():

@@ -7,10 +7,12 @@ import array
 import dataclasses
 import math
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
 
 from depthlab_core import Prediction
@@ -149,6 +151,18 @@ def test_closing_speed_and_time_to_contact(ros, street, until):
     assert coming.time_to_contact == pytest.approx(street.distance(29) / 4.0, rel=0.1)
     assert standing.closing_speed == pytest.approx(0.0, abs=0.1)
     assert standing.time_to_contact > 50
+
+
+def test_time_goes_on_for_a_driver_that_leaves_its_stamps_at_zero(ros, street, until):
+    ros.peer.listen("segments")
+    ros.node(street)
+    unstamped = {"start": 0.0}
+    [first] = play(ros, until, [0], **unstamped)
+    time.sleep(1.1)  # longer than a track lives without its thing
+    [later] = play(ros, until, [0], **unstamped)
+    ids = [[thing.track_id for thing in things] for things in (first, later)]
+    assert ids == [[1, 2], [3, 4]]
+    assert ros.peer.received["segments"][-1].header.stamp == Time()
 
 
 def test_a_jump_back_in_time_starts_new_tracks(ros, street, until):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which transport a launch file's arguments mean, without ROS's launch packages."""
+"""What the names of image topics tell, without ROS's launch packages."""
 
 from __future__ import annotations
 
 import pytest
 
-from depthlab_ros.image_transport import transport
+from depthlab_ros.image_transport import shows_rectified, transport
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,16 @@ from depthlab_ros.image_transport import transport
 )
 def test_transport(arguments, chosen):
     assert transport(*arguments) == chosen
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_rectified"),
+    [
+        ("/cam/image_rect", True),
+        ("/cam/image_rect_color/compressed", True),
+        ("/cam/image_raw", False),
+        ("/image_rect/image_raw/compressed", False),
+    ],
+)
+def test_rectified_images_are_known_by_name(topic, is_rectified):
+    assert shows_rectified(topic) == is_rectified

@@ -12,6 +12,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from depthlab_core.ground import GroundFit
 from depthlab_ros import health
+from depthlab_ros.node import DepthLabNode
 
 OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 UNSCALED = (
@@ -98,6 +99,48 @@ def test_depth_that_is_not_metric_is_in_the_log_once_per_activation(ros, stub, r
         assert ros.change_state(Transition.TRANSITION_DEACTIVATE)
         assert ros.change_state(Transition.TRANSITION_ACTIVATE)
         ros.connect(node)
+
+
+def test_rectified_images_are_calibrated_by_the_projection_matrix(ros, stub, until, capfd):
+    remap = ["--ros-args", "-r", "image_raw:=front/image_rect"]
+    images = ros.peer.create_publisher(Image, "front/image_rect", 1)
+    ros.peer.listen("segments", "depth/camera_info")
+    node = ros.spin(DepthLabNode, load_model=lambda *_: stub, cli_args=remap)
+    node.start()
+    ros.connect(node)
+    info = CameraInfo(
+        width=64, height=48, distortion_model="plumb_bob", d=[-0.3, 0.1, 0.0, 0.0, 0.0]
+    )
+    info.k = [50.0, 0.0, 30.0, 0.0, 52.0, 25.0, 0.0, 0.0, 1.0]
+    info.p = [40.0, 0.0, 33.5, 0.0, 0.0, 42.0, 23.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    ros.peer.camera_info_pub.publish(info)
+    until(lambda: node.cameras[0].calibrations.find(0) is not None)
+    images.publish(ros.peer.image(200))
+    until(lambda: ros.peer.received["segments"] and ros.peer.received["depth/camera_info"])
+
+    assert stub.focal_lengths == [40.0]
+    car = ros.peer.received["segments"][0].segments[1]
+    assert car.position.x == pytest.approx((5.5 - 33.5) / 40.0 * 12.0)
+    assert car.position.y == pytest.approx((3.0 - 23.0) / 42.0 * 12.0)
+    [out] = ros.peer.received["depth/camera_info"]
+    assert list(out.k) == [40.0, 0.0, 33.5, 0.0, 42.0, 23.0, 0.0, 0.0, 1.0]
+    assert list(out.d) == [0.0] * 5
+    assert list(out.p) == list(info.p)
+    assert "the lens is distorted" not in capfd.readouterr().err
+
+
+def test_a_calibration_of_another_aspect_ratio_is_told_once(ros, stub, until, capfd):
+    ros.peer.listen("segments")
+    node = ros.node(stub)
+    k = [50.0, 0.0, 31.5, 0.0, 50.0, 17.5, 0.0, 0.0, 1.0]
+    ros.peer.camera_info_pub.publish(CameraInfo(width=64, height=36, k=k))
+    until(lambda: node.cameras[0].calibrations.find(0) is not None)
+    for number in (1, 2):
+        ros.peer.send(number)
+        until(lambda number=number: ros.peer.stamps()[-1:] == [number])
+    told = [line for line in capfd.readouterr().err.splitlines() if "aspect ratio" in line]
+    assert len(told) == 1
+    assert "camera_info is for images of 64x36, but they have 64x48" in told[0]
 
 
 def test_a_calibration_that_came_once_outlives_deactivation(ros, stub, until, report):
