@@ -29,7 +29,7 @@ def choose_image_topic(reader: Reader, topic: str, path: Path) -> Connection:
         path: Of the bag, for the error.
 
     Raises:
-        SourceError: If there is none.
+        SourceError: If there is none, or none with images.
     """
     images = [
         c
@@ -40,7 +40,10 @@ def choose_image_topic(reader: Reader, topic: str, path: Path) -> Connection:
     chosen = [c for c in images if c.topic == topic or not topic]
     chosen = [c for c in chosen if c.msgcount] or chosen
     if chosen:
-        return chosen[0] if topic or len(chosen) == 1 else _first_picture(reader, chosen)
+        image = chosen[0] if topic or len(chosen) == 1 else _first_picture(reader, chosen)
+        if next(reader.messages([image]), None) is None:
+            raise SourceError(f"got bag '{path}' without images on '{image.topic}'")
+        return image
     present = ", ".join(sorted({c.topic for c in images})) or "none"
     raise SourceError(
         f"got bag '{path}' without image topic '{topic or 'of any name'}', it has: {present}"

@@ -39,11 +39,13 @@ def run_child(
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
         try:
+            process.send_signal(signal.SIGINT)
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
+            pass
+        finally:
+            # At once after a second Ctrl-C; one that has ended is left alone.
             process.kill()
             process.wait()
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,12 +34,32 @@ def test_shared_memory_for_large_images_unless_the_user_has_chosen(monkeypatch, 
 def test_a_child_that_is_interrupted_while_it_imports_says_nothing(
     tmp_path, monkeypatch, capfd, until
 ):
-    module = "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(300)\n"
-    (tmp_path / "slow_to_import.py").write_text(module)
-    path = [str(tmp_path), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
-    monkeypatch.chdir(tmp_path)
-    with run_child("slow_to_import", {}) as process:
+    _have_module(tmp_path, monkeypatch, "")
+    with run_child("endless", {}) as process:
         until((tmp_path / "begun").exists)
     assert process.returncode == 130
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_second_interrupt_leaves_no_child_behind(tmp_path, monkeypatch, until):
+    _have_module(tmp_path, monkeypatch, "signal.signal(signal.SIGINT, signal.SIG_IGN)")
+
+    def interrupt(process, timeout=None):
+        if timeout is not None:
+            raise KeyboardInterrupt
+        return wait(process)
+
+    wait = subprocess.Popen.wait
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt), run_child("endless", {}) as process:
+        until((tmp_path / "begun").exists)
+    assert process.returncode == -signal.SIGKILL
+
+
+def _have_module(folder: Path, monkeypatch: pytest.MonkeyPatch, begin: str) -> None:
+    """Let children find a module ``endless`` that makes the file ``begun`` here."""
+    lines = ["import pathlib, signal, time", begin, "pathlib.Path('begun').touch()"]
+    (folder / "endless.py").write_text("\n".join([*lines, "time.sleep(300)"]))
+    path = [str(folder), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    monkeypatch.chdir(folder)

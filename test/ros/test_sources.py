@@ -248,6 +248,14 @@ def test_bag_topic(tmp_path):
         open_source(bag, bag_topic="/rear/image_raw")
 
 
+@pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+def test_bag_whose_image_topic_is_empty(tmp_path, storage):
+    bag = write_bag(tmp_path / "bag", storage, count=0)
+    with pytest.raises(SourceError) as error:
+        open_source(str(bag))
+    assert str(error.value) == f"got bag '{bag}' without images on '/front/image_raw'"
+
+
 def write_image_topics(folder: Path, encodings: dict[str, str]) -> str:
     """Write a bag with one image of 2 x 2 pixels on each topic, in the encoding told."""
     typestore = get_typestore(Stores.ROS2_JAZZY)
