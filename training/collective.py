@@ -38,6 +38,8 @@ class Collective:
 
     def any(self, flag: bool, device: torch.device) -> bool:
         """Return whether a flag is set in any process."""
+        if self.world_size == 1:
+            return flag
         return bool(self.sum(torch.tensor(float(flag), device=device)) > 0)
 
     def gather(self, values: Tensor) -> Tensor:

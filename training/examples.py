@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,13 +16,15 @@ from depthlab_core.labels import LabelSet
 from depthlab_core.strict_load import require, require_positive
 from training.augment import AugmentConfig, random_view, vary_color
 from training.datasets.mixture import Example
-from training.datasets.sample import Sample, require_usable
+from training.datasets.sample import Sample, SampleDataset, require_usable
 from training.hood import cover_with_hood
 from training.label_groups import STREET_GROUPS
 from training.losses import BatchTargets
 from training.ranges import require_range
 from training.style import StyleMixer
 from training.targets import TargetGenerator, segments_of
+
+logger = logging.getLogger("training")
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,27 @@ class ExampleMaker:
                 return np.zeros_like(depth)
             depth = depth * np.float32(canonical / view.focal_length)
         return depth.astype(np.float32)
+
+
+def warn_of_unused_depth(name: str, dataset: SampleDataset, config: DepthConfig) -> None:
+    """Log a warning if a dataset's depth teaches nothing, because focal lengths are unknown.
+
+    Args:
+        name: Of the dataset.
+        dataset: Its first frame stands for all.
+        config: The network's depth.
+    """
+    sample = dataset[0]
+    is_unused = sample.depth is not None and sample.focal_length is None
+    if is_unused and config.canonical_focal_length is not None:
+        logger.warning(
+            "datasets.%s: depth of frames without a focal length is not used, such as that of %s: "
+            "the network's is that of a camera of %g pixels "
+            "(model.network.depth.canonical_focal_length)",
+            name,
+            sample.name,
+            config.canonical_focal_length,
+        )
 
 
 def _class_weights(weights: tuple[float, ...] | None) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from training.config import ConfigError
 from training.datasets.build import build_dataset, frames_together
 from training.datasets.mixture import Example, MixedDataset, Mixture, StepSampler
 from training.datasets.sample import DatasetError
-from training.examples import ExampleMaker
+from training.examples import ExampleMaker, warn_of_unused_depth
 from training.scales import warn_of_other_scale
 from training.style import StyleMixer
 from training.trainer import Trainer
@@ -38,6 +38,9 @@ def build_loader(trainer: Trainer) -> DataLoader[Example]:
     for name, dataset in config.datasets.items():
         if dataset.weight > 0:
             warn_of_other_scale(name, used[name], dataset, config.augment, config.model.input)
+            # Streets, which are slow to draw, have one.
+            if dataset.kind != "streets":
+                warn_of_unused_depth(name, used[name], config.model.network.depth)
 
     def maker(style_from: str | None) -> ExampleMaker:
         style = None if style_from is None else StyleMixer(used[style_from], config.style)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,29 @@ class RunStateError(Exception):
 
 
 def save_atomically(data: dict[str, Any], path: Path) -> None:
-    """Write ``data`` with torch so that ``path`` always holds a whole file."""
+    """Write ``data`` with torch so that ``path`` always holds a whole file.
+
+    Raises:
+        RunStateError: If the disk is full or cannot be written; what was there before stays.
+    """
     temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        torch.save(data, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            torch.save(data, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: Exception) -> RunStateError:
+    """Return what to raise where ``path`` cannot be written; torch hides the system's error."""
+    cause = error if isinstance(error, OSError) else error.__context__
+    reason = cause.strerror if isinstance(cause, OSError) else None
+    return RunStateError(f"{path}: cannot be written ({reason or one_line(error)})")
 
 
 def load_run_state(path: Path, device: torch.device) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def train_step(
     trainer.optimizer.zero_grad(set_to_none=True)
     for number in range(config.loop.accumulate):
         with progress.loading():
-            batch = next(batches)
+            batch = _next_batch(trainer, batches)
         is_last = number == config.loop.accumulate - 1
         with nullcontext() if is_last else _no_sync(trainer):
             total, losses = trainer.losses(batch)
@@ -160,6 +160,23 @@ def train_step(
     trainer.optimizer.step()
     if trainer.ema is not None:
         trainer.ema.update(trainer.network, trainer.step)
+
+
+def _next_batch(trainer: Trainer, batches: Iterator[Example]) -> Example:
+    """Load this process's part of a batch.
+
+    Raises:
+        DatasetError: In every process if one cannot: the first, which saves, would else wait for
+            that one's gradients and be killed.
+    """
+    batch, failure = None, None
+    try:
+        batch = next(batches)
+    except DatasetError as error:
+        failure = error
+    if trainer.collective.any(batch is None, trainer.device) or batch is None:
+        raise failure or DatasetError("another process could not load its part of a batch")
+    return batch
 
 
 def _tell_of_stopping(name: str) -> None:

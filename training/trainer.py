@@ -30,6 +30,7 @@ from training.run_state import (
     changed_entries,
     load_run_state,
     save_atomically,
+    unwritable,
 )
 from training.self_training import pseudo_label
 from training.sync_norm import synchronise_norms
@@ -146,7 +147,11 @@ class Trainer:
             group.update(setting)
 
     def save(self) -> None:
-        """Save the state of the run, and the weights as a checkpoint for inference."""
+        """Save the state of the run, and the weights as a checkpoint for inference.
+
+        Raises:
+            RunStateError: If the disk is full or cannot be written.
+        """
         if self.collective.rank != 0:
             return
         weights = self.task_weights
@@ -162,13 +167,17 @@ class Trainer:
         save_atomically(state, self.output / FILE_NAME)
         network = self.network if self.ema is None else self.ema.network
         datasets = sorted(k for k, d in self.config.datasets.items() if d.weight > 0)
-        save_checkpoint(
-            self.output / "model.safetensors",
-            network.state_dict(),
-            self.config.model,
-            CITYSCAPES,
-            {"source": "training.train", "steps": self.step, "datasets": datasets},
-        )
+        path = self.output / "model.safetensors"
+        try:
+            save_checkpoint(
+                path,
+                network.state_dict(),
+                self.config.model,
+                CITYSCAPES,
+                {"source": "training.train", "steps": self.step, "datasets": datasets},
+            )
+        except OSError as error:
+            raise unwritable(path, error) from error
         logger.info("saved step %d in %s", self.step, self.output)
 
 

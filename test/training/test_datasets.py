@@ -39,13 +39,29 @@ def test_cityscapes_layout_gives_back_what_was_written(cityscapes_root, street_s
         assert (sample.depth[truth.depth == 0] == 0).all()
 
 
-def test_depth_files_are_preferred_to_disparity(cityscapes_root):
-    folder = cityscapes_root / "depth" / "train" / "town"
+def write_depth(root) -> None:
+    """Write depth of 3 m everywhere."""
+    folder = root / "depth" / "train" / "town"
     folder.mkdir(parents=True)
     for number in range(2):
         path = folder / f"town_{number:06d}_000019_depth.png"
         cv2.imwrite(str(path), np.full((64, 96), 3 * 256, np.uint16))
+
+
+def test_depth_files_are_preferred_to_disparity(cityscapes_root):
+    write_depth(cityscapes_root)
     assert (CityscapesLayout(cityscapes_root, "train")[0].depth == 3).all()
+
+
+def test_only_disparity_needs_a_baseline(cityscapes_root):
+    for path in cityscapes_root.rglob("*_camera.json"):
+        path.write_text(json.dumps({"intrinsic": {"fx": 77.0}}))
+    with pytest.raises(DatasetError, match=r"_camera\.json is damaged .*'extrinsic'"):
+        CityscapesLayout(cityscapes_root, "train")[0]
+    write_depth(cityscapes_root)
+    sample = CityscapesLayout(cityscapes_root, "train")[0]
+    assert (sample.depth == 3).all()
+    assert sample.focal_length == 77.0
 
 
 def test_zero_disparity_is_no_depth(cityscapes_root):

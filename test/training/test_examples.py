@@ -13,7 +13,13 @@ from depthlab_core.config import DepthConfig, InputConfig
 from depthlab_core.labels import CITYSCAPES
 from training.augment import AugmentConfig
 from training.datasets.sample import DatasetError, Sample
-from training.examples import ExampleMaker, TargetConfig, batch_targets, normalise
+from training.examples import (
+    ExampleMaker,
+    TargetConfig,
+    batch_targets,
+    normalise,
+    warn_of_unused_depth,
+)
 from training.label_groups import RIDER_OR_BICYCLE
 
 METRIC = DepthConfig()
@@ -88,6 +94,25 @@ def test_canonical_depth_does_not_depend_on_the_scale_beyond_the_image(view):
     doubled = replace(view, focal_length=2 * view.focal_length)
     plain, scaled = (maker(CANONICAL).from_view(s)["depth"] for s in (view, doubled))
     torch.testing.assert_close(plain, 2 * scaled)
+
+
+@pytest.mark.parametrize(
+    ("depth", "change", "is_told"),
+    [
+        (CANONICAL, {"focal_length": None}, True),
+        (CANONICAL, {}, False),
+        (CANONICAL, {"focal_length": None, "depth": None}, False),
+        (METRIC, {"focal_length": None}, False),
+    ],
+)
+def test_depth_that_teaches_nothing_is_told(street_samples, caplog, depth, change, is_told):
+    sample = replace(street_samples[0], **change)
+    warn_of_unused_depth("mine", [sample], depth)
+    told = "datasets.mine: depth of frames without a focal length is not used, such as that of "
+    assert caplog.text.count(told + sample.name) == int(is_told)
+    # The warning is right: such depth is not in the example.
+    if sample.depth is not None:
+        assert maker(depth).from_view(crop(sample))["depth"].any() == (not is_told)
 
 
 def test_absent_labels_have_no_weight(view):

@@ -15,7 +15,7 @@ from training.config import ConfigError
 from training.config_file import config_from_dict
 from training.datasets.sample import DatasetError
 from training.loader import message_of
-from training.run_state import FILE_NAME, RunStateError, load_run_state
+from training.run_state import FILE_NAME, RunStateError, load_run_state, save_atomically
 from training.train import main, train, train_step
 from training.trainer import initial_network
 
@@ -106,6 +106,31 @@ def test_a_damaged_file_costs_no_steps(tmp_path, camvid_root, small_config, monk
     with pytest.raises(DatasetError, match="damaged"):
         train(config_from_dict(raw), CPU)
     assert load_run_state(tmp_path / "out" / FILE_NAME, CPU)["step"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "in_its_way"),
+    [(FILE_NAME, f"{FILE_NAME}.part"), ("model.safetensors", "model.safetensors")],
+)
+def test_a_state_that_cannot_be_written_is_one_line(
+    tmp_path, capsys, small_config, name, in_its_way
+):
+    path, output = tmp_path / "config.yaml", tmp_path / "out"
+    path.write_text(yaml.safe_dump(small_config(output, iterations=1)))
+    (output / in_its_way).mkdir(parents=True)
+    assert main(["--config", str(path), "--device", "cpu"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"error: {output / name}: cannot be written (Is a directory)"
+
+
+def test_a_full_disk_is_one_line_and_spares_what_was_there(tmp_path):
+    path = tmp_path / FILE_NAME
+    save_atomically({"step": 1}, path)
+    (tmp_path / f"{FILE_NAME}.part").symlink_to("/dev/full")
+    with pytest.raises(RunStateError, match=rf"{FILE_NAME}: cannot be written \(No space left"):
+        save_atomically({"network": torch.zeros(100_000)}, path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [FILE_NAME]
+    assert torch.load(path) == {"step": 1}
 
 
 def test_an_output_that_cannot_be_made_is_one_line(tmp_path, capsys, small_config):

@@ -53,21 +53,58 @@ def test_two_processes_equal_one(tmp_path, small_config):
     train(config_from_dict(config("one")), CPU)
     path = tmp_path / "two.yaml"
     path.write_text(yaml.safe_dump(config("two")))
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-    ]
-    command = [*launcher, "-m", "training.train", "--config", str(path), "--device", "cpu"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, env=environment, check=True, capture_output=True, timeout=240)
+    run = run_two(["-m", "training.train", "--config", str(path), "--device", "cpu"])
+    assert run.returncode == 0
     # Only the first process speaks.
     assert run.stderr.count(b"step 1/1 ") == 1
     one, two = (moments(state_of(tmp_path / name)) for name in ("one", "two"))
     for key in ("exp_avg", "exp_avg_sq"):
         assert (one[key] - two[key]).norm() <= 1e-5 * one[key].norm()
+
+
+def test_a_process_that_cannot_load_its_part_costs_no_steps(tmp_path, small_config):
+    # The second process's: the first, which saves, would wait for its gradients and be killed.
+    path, script = tmp_path / "config.yaml", tmp_path / "damaged.py"
+    path.write_text(yaml.safe_dump(small_config(tmp_path / "out")))
+    script.write_text(_DAMAGED_IN_THE_SECOND)
+    run = run_two([str(script), "--config", str(path), "--device", "cpu"])
+    assert run.returncode != 0
+    assert b"error: another process could not load its part of a batch\n" in run.stderr
+    assert b"error: damaged\n" in run.stderr
+    assert state_of(tmp_path / "out")["step"] == 1
+
+
+_DAMAGED_IN_THE_SECOND = """
+import os, sys
+import training.train
+from training.datasets.sample import DatasetError
+
+class Damaged:
+    def __init__(self, loader):
+        self._loader = loader
+
+    def __iter__(self):
+        yield next(iter(self._loader))
+        raise DatasetError("damaged")
+
+if os.environ["RANK"] == "1":
+    build = training.train.build_loader
+    training.train.build_loader = lambda trainer: Damaged(build(trainer))
+sys.exit(training.train.main())
+"""
+
+
+def run_two(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run what follows ``python`` in two processes of a group."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *launcher, *command],
+        env=environment,
+        check=False,
+        capture_output=True,
+        timeout=240,
+    )
 
 
 def moments(state: dict) -> dict[str, torch.Tensor]:

@@ -8,9 +8,11 @@
     gtFine/cityscapes_panoptic_SPLIT/NAME_gtFine_panoptic.png
     disparity/SPLIT/CITY/NAME_disparity.png                uint16, (value - 1) / 256 px, 0 = hole
     depth/SPLIT/CITY/NAME_depth.png                        uint16, value / 256 m, 0 = hole
-    camera/SPLIT/CITY/NAME_camera.json
+    camera/SPLIT/CITY/NAME_camera.json                     {"intrinsic": {"fx": pixels},
+                                                            "extrinsic": {"baseline": metres}}
 
-Each of panoptic, disparity, depth may be absent as a whole. Depth is preferred to disparity.
+Each of panoptic, disparity, depth may be absent as a whole. Depth is preferred to disparity, which
+alone needs the baseline.
 Where panoptic labels are read, images that the JSON does not list are left out: drawing streets
 lists a town's frames once all of them are whole.
 """
@@ -202,7 +204,8 @@ class CityscapesLayout:
         try:
             camera: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             float(camera["intrinsic"]["fx"])
-            float(camera["extrinsic"]["baseline"])
+            if self._depth_kind == "disparity":
+                float(camera["extrinsic"]["baseline"])
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(
                 f"{_NAME}: {path} is damaged ({error!r}). {_IMAGE_REMEDY}"
