@@ -218,9 +218,12 @@ def backdrop(
             heading += float(rng.choice([0, np.pi / 2]))
         site.build(mesh, pose(x, y, z, heading))
     count = int(rng.integers(30, 90) if urban else rng.integers(120, 300))
+    # In the country lawns and fields may reach far before the first tree stands.
+    nearest = {side: 14.0 if urban else rng.uniform(14, 50) for side in (-1, 1)}
     for _ in range(count):
         s = rng.uniform(-110, length + 110)
-        d = float(rng.choice([-1, 1])) * rng.uniform(14, 110)
+        side = int(rng.choice([-1, 1]))
+        d = side * rng.uniform(nearest[side], 110)
         beyond = s < -20 or s > length + 20
         if beyond and rng.random() < 0.6:
             d = rng.uniform(-50, 50)

@@ -151,6 +151,8 @@ def rig(
         yaw += rng.normal(0, 0.05)
         if mount == "side":
             yaw += rng.uniform(0.5, 2.2) * float(rng.choice([-1, 1]))
+            # They roll where the road climbs, and look down a little on what is beside.
+            roll, pitch = rng.normal(0, 0.025), pitch + 0.02
         speed = direction * rng.uniform(0, 13.0)
     else:
         side = int(rng.choice([-1, 1]))

@@ -28,7 +28,7 @@ def plant_woods(
     designs: Designs,
     rng: np.random.Generator,
 ) -> None:
-    """Plant woods along both sides of a road, in stretches, 12 to 60 m from its front.
+    """Plant woods along both sides of a road, in stretches, 12 to 75 m from its front.
 
     Some are rows of trees with sky between the trunks, some are closed: taller, denser and full of
     undergrowth, and some are groves of old trees whose crowns meet. Another wood may stand behind,
@@ -86,18 +86,18 @@ class _Wood:
 
 def _open(rng: np.random.Generator) -> _Wood:
     rows = int(rng.integers(1, 4))
-    return _Wood("tree", rng.uniform(2.8, 5.5), rows, 4.5, (1.0, 2.1), None, (12, 60))
+    return _Wood("tree", rng.uniform(2.8, 5.5), rows, 4.5, (1.0, 2.1), None, (12, 75))
 
 
 def _closed(rng: np.random.Generator) -> _Wood:
     rows, shrubs = int(rng.integers(2, 5)), float(rng.uniform(1.2, 2.6))
-    return _Wood("tree", rng.uniform(2.4, 3.8), rows, 4.5, (1.2, 2.5), shrubs, (12, 60))
+    return _Wood("tree", rng.uniform(2.4, 3.8), rows, 4.5, (1.2, 2.5), shrubs, (12, 75))
 
 
 def _grove(rng: np.random.Generator) -> _Wood:
     rows = int(rng.integers(1, 4))
     shrubs = float(rng.uniform(3, 12)) if rng.random() < 0.4 else None
-    return _Wood("old_tree", rng.uniform(5, 12), rows, 8.0, (0.75, 1.2), shrubs, (15, 60))
+    return _Wood("old_tree", rng.uniform(5, 12), rows, 8.0, (0.75, 1.2), shrubs, (15, 75))
 
 
 @dataclass(frozen=True, slots=True)
