@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from depthlab_ros.child_process import (
     end_of_terminal_interrupts,
     hold_large_images,
     keep_to_this_machine,
-    run_child,
 )
 from depthlab_ros.comparison import (
     Accuracy,
@@ -31,24 +28,13 @@ from depthlab_ros.comparison import (
     format_accuracy,
 )
 from depthlab_ros.comparison_view import draw_comparison
+from depthlab_ros.demo_session import DemoError, play_through_node
 from depthlab_ros.frame_source import SourceError
 from depthlab_ros.one_line import one_line
 from depthlab_ros.parameter_declaration import ParameterError
 from depthlab_ros.player import PlayerParameters
-from depthlab_ros.progress import show_progress
-from depthlab_ros.recorder import Recorder
 from depthlab_ros.recording import Recording, Summary
 from depthlab_ros.sources import BUNDLED, open_source
-
-# Importing torch and loading a model takes minutes on a machine that is busy with other things.
-START_TIMEOUT_S = 180.0
-ASK_AGAIN_S = 2.0
-QUIET_S = 2.0
-LONGEST_DRAIN_S = 30.0
-
-
-class DemoError(Exception):
-    """Why the demo cannot go on; one line for the user."""
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -97,7 +83,14 @@ def main(arguments: list[str] | None = None) -> int:
         ):
             comparison = Comparison(file) if has_truth else None
             with _ros():
-                _run(options, player_parameters, recording, comparison, seconds)
+                play_through_node(
+                    options.model,
+                    options.device,
+                    player_parameters,
+                    recording,
+                    comparison,
+                    seconds,
+                )
             accuracy = None if comparison is None else _measure(comparison, recording)
             summary = recording.write_overview()
     except (ComparisonError, DemoError, ParameterError, SourceError) as error:
@@ -151,102 +144,6 @@ def parameters_of_player(options: argparse.Namespace) -> dict[str, Any]:
     return parameters
 
 
-def _run(
-    options: argparse.Namespace,
-    player_parameters: dict[str, Any],
-    recording: Recording,
-    comparison: Comparison | None,
-    seconds: float | None,
-) -> None:
-    recorder = Recorder(recording, comparison)
-    try:
-        node_parameters = {
-            "model": options.model,
-            "device": options.device,
-            "autostart": False,
-            # Best effort, the default for cameras, loses most images of this size on their way.
-            "qos_overrides./image_raw.subscription.reliability": "reliable",
-        }
-        with run_child("depthlab_ros.node", node_parameters) as node:
-            _configure(recorder, node, options.model)
-            with run_child("depthlab_ros.player", player_parameters) as player:
-                _activate(recorder, node, player)
-                _record(recorder, recording, node, player, seconds)
-    finally:
-        recorder.destroy_node()
-    if not recording.frames_out:
-        raise DemoError("no frame came out of the node")
-
-
-def _configure(recorder: Recorder, node: subprocess.Popen[bytes], model: str) -> None:
-    """Have the node load its model, and wait until its topics are connected."""
-    print(f"starting depthlab_node with model {Path(model).name}", flush=True)
-    _wait_for(recorder, node, recorder.node_is_there, "did not start")
-    # A request sent before the node knows of this process is lost; this one may be sent again.
-    _wait_for(recorder, node, _Answered(recorder), "did not answer")
-    answer = recorder.request_configure()
-    _wait_for(recorder, node, answer.done, "did not answer")
-    if not answer.result().success:
-        raise DemoError("depthlab_node could not load the model")
-    _wait_for(recorder, node, recorder.is_matched, "is not reachable over DDS")
-
-
-def _activate(
-    recorder: Recorder, node: subprocess.Popen[bytes], player: subprocess.Popen[bytes]
-) -> None:
-    """Start the node once there is something to play, or it would warn of silence meanwhile."""
-
-    def is_ready() -> bool:
-        return player.poll() is not None or recorder.player_is_there()
-
-    _wait_for(recorder, node, is_ready, "waited for camera_player, which did not start")
-    answer = recorder.request_activate()
-    _wait_for(recorder, node, answer.done, "did not answer")
-    if not answer.result().success:
-        raise DemoError("depthlab_node could not be activated")
-
-
-class _Answered:
-    """Asks for the node's state again and again; true once it has answered."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._answer = recorder.request_state()
-        self._asked = time.monotonic()
-
-    def __call__(self) -> bool:
-        if time.monotonic() - self._asked > ASK_AGAIN_S:
-            self._answer = self._recorder.request_state()
-            self._asked = time.monotonic()
-        return bool(self._answer.done())
-
-
-def _record(
-    recorder: Recorder,
-    recording: Recording,
-    node: subprocess.Popen[bytes],
-    player: subprocess.Popen[bytes],
-    seconds: float | None,
-) -> None:
-    """Take in what comes until the player has ended and the node has gone quiet."""
-    with show_progress(seconds) as show:
-        while player.poll() is None:
-            _check_alive(node)
-            rclpy.spin_once(recorder, timeout_sec=0.1)
-            show(recording)
-        if player.returncode:
-            raise DemoError("camera_player could not play the source")
-        start = last_news = time.monotonic()
-        count = recording.frames_out
-        # The last frame may still be in the model.
-        quiet = max(QUIET_S, 3e-3 * recording.summary().latency_ms_p95)
-        while time.monotonic() - last_news < quiet and time.monotonic() - start < LONGEST_DRAIN_S:
-            rclpy.spin_once(recorder, timeout_sec=0.1)
-            if recording.frames_out != count:
-                count, last_news = recording.frames_out, time.monotonic()
-            show(recording)
-
-
 def _measure(comparison: Comparison, recording: Recording) -> dict[str, float] | None:
     """Compare with the truth, frame by frame, and draw the video; returns the figures."""
     if not len(comparison):
@@ -292,25 +189,6 @@ def _ros() -> Iterator[None]:
         yield
     finally:
         rclpy.try_shutdown()
-
-
-def _wait_for(
-    recorder: Recorder,
-    node: subprocess.Popen[bytes],
-    is_so: Callable[[], bool],
-    failure: str,
-) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not is_so():
-        _check_alive(node)
-        if time.monotonic() > deadline:
-            raise DemoError(f"depthlab_node {failure} within {START_TIMEOUT_S:.0f} s")
-        rclpy.spin_once(recorder, timeout_sec=0.1)
-
-
-def _check_alive(node: subprocess.Popen[bytes]) -> None:
-    if node.poll() is not None:
-        raise DemoError(f"depthlab_node ended with exit code {node.returncode}")
 
 
 if __name__ == "__main__":
