@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from rclpy.serialization import serialize_message
+from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
@@ -111,6 +115,28 @@ def test_compressed_bag_needs_its_folder(tmp_path, storage, compression, name, i
         f"got '{bag}/{name}', {is_so} compressed, expected the folder of its bag, with "
         "metadata.yaml"
     )
+
+
+def test_bag_of_ros_1_is_told_with_what_converts_it(tmp_path):
+    store = get_typestore(Stores.ROS1_NOETIC)
+    types = store.types
+    bag = tmp_path / "a drive.bag"
+    with Writer1(bag) as writer:
+        images = writer.add_connection("/image", "sensor_msgs/msg/Image", typestore=store)
+        stamp = types["builtin_interfaces/msg/Time"](sec=7, nanosec=500)
+        header = types["std_msgs/msg/Header"](seq=3, stamp=stamp, frame_id="front")
+        data = picture(4).reshape(-1)
+        msg = types["sensor_msgs/msg/Image"](header, 48, 64, "bgr8", 0, 64 * 3, data)
+        writer.write(images, START_NS, store.serialize_ros1(msg, "sensor_msgs/msg/Image"))
+    with pytest.raises(SourceError) as error:
+        open_source(str(bag))
+    told, command = str(error.value).split(": ")
+    assert told == f"got '{bag}', a bag of ROS 1, expected a rosbag2"
+    program, *arguments = shlex.split(command)
+    subprocess.run([Path(sys.executable).with_name(program), *arguments], check=True)
+    [frame] = open_source(str(tmp_path / "a drive")).frames()
+    assert brightness(frame.image) == 4
+    assert (frame.stamp_ns, frame.frame_id) == (7_000_000_500, "front")
 
 
 def test_bag_without_camera_info(tmp_path):
