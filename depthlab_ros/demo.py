@@ -34,6 +34,7 @@ from depthlab_ros.one_line import one_line
 from depthlab_ros.parameter_declaration import ParameterError
 from depthlab_ros.player import PlayerParameters
 from depthlab_ros.recording import Recording, Summary
+from depthlab_ros.shutdown import shut_down
 from depthlab_ros.sources import BUNDLED, open_source
 
 
@@ -188,7 +189,7 @@ def _ros() -> Iterator[None]:
     try:
         yield
     finally:
-        rclpy.try_shutdown()
+        shut_down()
 
 
 if __name__ == "__main__":

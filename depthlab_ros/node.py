@@ -51,6 +51,7 @@ from depthlab_ros.parameters import UNKNOWN_SIZE, NodeParameters
 from depthlab_ros.publishing import publish
 from depthlab_ros.reporter import Reporter
 from depthlab_ros.segment_filter import parse_classes
+from depthlab_ros.shutdown import shut_down
 from depthlab_ros.vision_conversions import HAS_VISION_MSGS, MISSING
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -314,7 +315,7 @@ def main(args: list[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        shut_down()
     return 0
 
 

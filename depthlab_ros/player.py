@@ -39,6 +39,7 @@ from depthlab_ros.parameter_declaration import (
     parameter,
 )
 from depthlab_ros.playback import Playback, PlayedFrame
+from depthlab_ros.shutdown import shut_down
 from depthlab_ros.sources import BUNDLED, open_source
 from depthlab_ros.truth import DEPTH_TOPIC, PANOPTIC_TOPIC
 
@@ -237,7 +238,7 @@ def main(args: list[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
         if player is not None:
             player.destroy_node()
-        rclpy.try_shutdown()
+        shut_down()
     if error is not None:
         print(f"error: {error}", file=sys.stderr)
         return 1
