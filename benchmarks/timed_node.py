@@ -28,6 +28,7 @@ from depthlab_ros.camera import Camera
 from depthlab_ros.frame import InferredFrame, Model
 from depthlab_ros.memory import keep_freed_memory
 from depthlab_ros.node import DepthLabNode
+from depthlab_ros.shutdown import shut_down
 
 _THINGS = 20
 
@@ -108,7 +109,7 @@ def main() -> None:
         pass
     finally:
         node.destroy_node()
-        rclpy.try_shutdown()
+        shut_down()
     node.report.write_text(json.dumps(node.times), encoding="utf-8")
 
 

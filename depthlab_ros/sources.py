@@ -128,19 +128,11 @@ def open_source(
             f"got '{source}', which is compressed, expected the folder of its bag, with "
             "metadata.yaml"
         )
-    if path.suffix == ".bag" and _starts_with(path, b"#ROSBAG"):
+    if path.suffix == ".bag":
         convert = ["rosbags-convert", "--src", f"{path}", "--dst", f"{path.with_suffix('')}"]
         command = shlex.join([*convert, "--dst-typestore", "ros2_jazzy"])
         raise SourceError(f"got '{source}', a bag of ROS 1, expected a rosbag2: {command}")
     return VideoSource(path)
-
-
-def _starts_with(path: Path, start: bytes) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(start)) == start
-    except OSError:
-        return False
 
 
 def _natural_order(name: str) -> list[tuple[int, str]]:
